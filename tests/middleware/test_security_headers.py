@@ -13,7 +13,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from starlette.types import Receive, Scope, Send
 
 from kick import App, Controller, Get, Module, RequestContext, Response, Use, bootstrap
-from kick.http import NotFound
+from kick.http import NotFound, conditional
+from kick.http.response.static import StaticFiles
 from kick.middleware import security_headers
 from kick.middleware.security_headers.csp import DEFAULT, NONCE, Policy
 from tests.http.support import Answer, app_of, ask
@@ -141,6 +142,35 @@ async def test_what_pages_are_made_of_has_none(media_type: str) -> None:
             return Response("1", media_type=media_type)
 
     assert security(await ask(app_of(YController, middleware=[security_headers()]), "/y")) == EVERYWHERE
+
+
+async def test_a_304_has_no_policy_that_would_replace_that_of_the_page(tmp_path: Path) -> None:
+    """Caches put the headers of a 304 into what they have: pages came without scripts and styles after a reload."""
+    (tmp_path / "page.html").write_text("<p>page")
+
+    @Controller("/y")
+    class YController:
+        @Get("/version")
+        async def version(self, ctx: RequestContext) -> Any:
+            return ctx.not_modified() if ctx.is_not_modified("1") else ctx.html("<p>page")
+
+        @Use(conditional())
+        @Get("/conditional")
+        async def by_content(self, ctx: RequestContext) -> Any:
+            return ctx.html("<p>page")
+
+        @Get("/file")
+        async def file(self, ctx: RequestContext) -> Any:
+            return ctx.send_file(tmp_path / "page.html")
+
+    module = Module("y", controllers=[YController], mounts={"/static": StaticFiles(tmp_path)})
+    tested = bootstrap([module], [security_headers()])
+    for target in ("/y/version", "/y/conditional", "/y/file", "/static/page.html"):
+        page = await ask(tested, target)
+        assert set(security(page)) == DOCUMENT | set(EVERYWHERE)
+        for method in ("GET", "HEAD"):
+            answer = await ask(tested, target, method=method, headers={"if-none-match": str(page.header("etag"))})
+            assert (answer.status, security(answer)) == (304, EVERYWHERE)
 
 
 @pytest.mark.parametrize("target", ["/x/page", "/x/svg", "/x/feed", "/x/kept", "/x/nonce"])

@@ -29,7 +29,8 @@ from kick.http.response.base import (
     set_header,
 )
 from kick.http.response.etags import SAFE, client_has_it, entity_tag, http_date, in_utc, not_modified
-from kick.http.response.files import Disposition, content_disposition, media_type_of, open_file
+from kick.http.response.files import Disposition, content_disposition, open_file
+from kick.http.response.media_types import NO_SNIFF, SANDBOX, inert_in_pages, media_type_of
 from kick.http.response.redirects import as_location, is_local
 from kick.http.response.sse import HEARTBEAT, Events, EventStream
 from kick.http.response.streaming import Chunks, StreamResponse
@@ -130,19 +131,29 @@ class ResponseHelpers(IncomingRequest, eq=False):
         filename: str | None = None,
         media_type: str | None = None,
         disposition: Disposition = "inline",
+        trusted: bool = False,
     ) -> Response:
         """Return a file, with ranges (RFC 9110, section 14), `ETag`, `Last-Modified` and 304 responses.
+
+        A file below `root` may be an upload, so it must not run on the origin of the application. Unless browsers only
+        show its type (raster pictures, sound, video, PDF, plain text, CSV and subtitles), it is sent as a download of
+        the type `application/octet-stream`, whatever `media_type` and `disposition` say.
 
         Arguments:
             path: the file. Without `root` it is not checked, so a name from the request could be any file.
             root: the folder that must contain the file. Hidden names (`.env`) are not found.
             filename: the name of the download. With `disposition="attachment"`, the default is the name of the file.
             media_type: by default that of the extension of the name.
+            disposition: `"inline"` lets the browser show the file, `"attachment"` makes it save the file.
+            trusted: with `root`, send HTML, SVG, scripts and all other types as they are, because nobody but the
+                application writes files in this folder.
 
         Raises `NotFound` if the file does not exist or must not be read, `OSError` for other errors of the system, and
         `PreconditionFailed` if the request asks for a version that no longer exists.
         """
-        response = open_file(path, root=root, filename=filename, media_type=media_type, disposition=disposition)
+        response = open_file(
+            path, root=root, filename=filename, media_type=media_type, disposition=disposition, trusted=trusted
+        )
         etag, modified = response.headers["etag"], response.modified
         unchanged = client_has_it(self.method, self.headers, etag=etag, modified=modified)
         self.response = answer = not_modified(response) if unchanged else response
@@ -152,12 +163,15 @@ class ResponseHelpers(IncomingRequest, eq=False):
         """Return bytes or a text as a download. Its name may be in any script (RFC 6266).
 
         Misleading parts of the name are removed: folders, control characters, text with another direction. The default
-        of `media_type` is that of the extension of the name.
+        of `media_type` is that of the extension of the name. Scripts and stylesheets have the type
+        `application/octet-stream`, because a page could load them although they are downloads.
         """
         body = content.encode() if isinstance(content, str) else content
-        _, media = header_line("content-type", media_type or media_type_of(filename))
-        self.response = response = ReadyResponse(body, 200, media)
-        response.raw_headers.append((b"content-disposition", content_disposition("attachment", filename)))
+        given = media_type or media_type_of(filename)
+        header_line("content-type", given)  # a line break is an error, whatever is sent instead
+        self.response = response = ReadyResponse(body, 200, inert_in_pages(given).encode("latin-1"))
+        disposition = content_disposition("attachment", filename)
+        response.raw_headers += [(b"content-disposition", disposition), NO_SNIFF, SANDBOX]
         return response
 
     def stream(self, chunks: Chunks, *, media_type: str = "application/octet-stream", status: int = 200) -> Response:

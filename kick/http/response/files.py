@@ -10,7 +10,6 @@ import stat
 import unicodedata
 from datetime import UTC, datetime
 from math import inf
-from mimetypes import guess_type
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
@@ -21,7 +20,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kick.exceptions import NotFound
 from kick.http.log_text import shown
-from kick.http.response.base import ReadyResponse, protected
+from kick.http.response.base import ReadyResponse, header_line, protected
+from kick.http.response.media_types import BINARY, NO_SNIFF, SANDBOX, is_inert, media_type_of
 
 logger: Final = logging.getLogger("kick.http")
 
@@ -182,16 +182,30 @@ def open_file(
     filename: str | None,
     media_type: str | None,
     disposition: Disposition,
+    trusted: bool = False,
 ) -> SentFile:
-    """Return the response with a file. Raises the exceptions of `below` and `readable`."""
+    """Return the response with a file. Raises the exceptions of `below` and `readable`.
+
+    A file below `root` may be an upload. Unless it is `trusted` or inert, it is a download, with a type that no page
+    can load as a script or stylesheet.
+    """
     if _is_folder(os.fspath(path)):
         raise NotFound(_NO_FILE)
     found = Path(path) if root is None else below(root, path)
     status = readable(found)
+    media_type = media_type or media_type_of(filename or found.name)
+    headers: list[tuple[bytes, bytes]] = []
+    if root is not None and not trusted:
+        headers.append(NO_SNIFF)
+        if not is_inert(media_type):
+            header_line("content-type", media_type)  # a line break is an error, whatever is sent instead
+            headers.append(SANDBOX)  # not for all files, because PDF viewers do not work in a sandbox
+            media_type, disposition = BINARY, "attachment"
+    response = sent_file(found, status, media_type)
     name = filename if filename is not None else found.name if disposition == "attachment" else None
-    response = sent_file(found, status, media_type or media_type_of(filename or found.name))
     if name is not None:
         response.raw_headers.append((b"content-disposition", content_disposition(disposition, name)))
+    response.raw_headers += headers
     return response
 
 
@@ -286,15 +300,6 @@ def _is_folder(name: str) -> bool:
     [True, True, True, True, False, False]
     """
     return name.replace(os.sep, "/").rpartition("/")[2] in ("", ".")
-
-
-def media_type_of(name: str) -> str:
-    """Return the media type that a file name stands for.
-
-    >>> media_type_of("report.pdf"), media_type_of("report")
-    ('application/pdf', 'application/octet-stream')
-    """
-    return guess_type(name)[0] or "application/octet-stream"
 
 
 def content_disposition(disposition: Disposition, filename: str) -> bytes:

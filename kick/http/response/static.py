@@ -18,7 +18,8 @@ from kick.errors import KickError
 from kick.exceptions import NotFound
 from kick.http.response.base import Response, add_vary
 from kick.http.response.etags import client_has_it, not_modified
-from kick.http.response.files import is_hidden, media_type_of, raise_unless_missing, readable, sent_file
+from kick.http.response.files import is_hidden, raise_unless_missing, readable, sent_file
+from kick.http.response.media_types import media_type_of
 
 _YEAR: Final = 31_536_000
 """The longest time for which caches may keep a file, in seconds."""

@@ -41,6 +41,8 @@ _OPENER_POLICIES: Final = frozenset(["unsafe-none", "same-origin-allow-popups", 
 _SOURCES: Final = frozenset(["same-origin", "same-site", "cross-origin"])
 _DATA: Final = frozenset([b"", b"application/json", b"application/x-ndjson", b"text/plain"])
 _YEAR: Final = 31_536_000
+_NOT_MODIFIED: Final = 304
+"""A cache puts the headers of a 304 into the response that it has (RFC 9111, section 3.2), whose type is not known."""
 
 NOTHING: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """The policy of data, in case that a browser shows it as a page."""
@@ -64,9 +66,9 @@ class Headers(NamedTuple):
     documents: tuple[Header, ...]
     """For pages."""
     data: tuple[Header, ...]
-    """For JSON, plain text and responses without content."""
+    """For JSON, plain text and responses without content, except 304."""
     rest: tuple[Header, ...]
-    """For scripts, stylesheets, pictures and downloads. A policy of them would affect workers and viewers."""
+    """For scripts, stylesheets, pictures, downloads and 304. A policy of them would affect workers and viewers."""
 
 
 class SecurityHeadersLayer(PerRoute):
@@ -111,7 +113,7 @@ class SecurityHeadersLayer(PerRoute):
         names = {name for name, _ in headers}
         media_type = b"application/json" if is_json else _media_type(headers)
         if not _is_document(media_type):
-            more = kinds.data if _is_data(media_type) else kinds.rest
+            more = kinds.data if _is_data(media_type) and mine.status_code != _NOT_MODIFIED else kinds.rest
             headers += [each for each in more if each[0] not in names]
             return mine
         headers += [each for each in kinds.documents if each[0] not in names]
@@ -141,7 +143,7 @@ def security_headers(
     Every response gets `X-Content-Type-Options` and `Cross-Origin-Resource-Policy`, and over https
     `Strict-Transport-Security`. Documents (HTML, and all XML, such as XHTML and SVG) also get the other headers,
     except those of mounted applications. JSON, plain text and responses without content have a policy that allows
-    nothing.
+    nothing; a 304 has none, because it would replace that of the page that the client has.
 
     Arguments:
         enabled: `False` switches all headers off, for the application or, with `@Use`, for a route.

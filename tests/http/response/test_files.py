@@ -14,6 +14,7 @@ import pytest
 
 from kick import App, Controller, Get, NotFound, RequestContext
 from kick.http.response.files import MOST_RANGES, below, content_disposition, open_file, ranges, safe_name
+from kick.middleware import security_headers
 from tests.http.response.conftest import Refuse
 from tests.http.support import Answer, app_of, ask
 from tests.support.costs import assert_costs_at_most
@@ -38,14 +39,14 @@ def folder(tmp_path: Path) -> Path:
     return files
 
 
-def sending(folder: Path) -> App:
+def sending(folder: Path, middleware: Any = ()) -> App:
     @Controller()
     class Files:
         @Get("/{name:path}")
         async def show(self, ctx: RequestContext, name: str) -> Any:
             return ctx.send_file(name, root=folder)
 
-    return app_of(Files)
+    return app_of(Files, middleware=middleware)
 
 
 def doing(act: Any) -> App:
@@ -224,6 +225,141 @@ def test_a_client_cannot_leave_it_either(folder: Path, serve: Serve, target: str
     assert received.split()[1] == b"404"
     body = received.partition(b"\r\n\r\n")[2]
     assert b"secret" not in body.replace(target.encode(), b"").replace(unquote(target).encode(), b"")
+
+
+# What somebody may have uploaded
+
+PAGE = b"<script>fetch('/stolen')</script>"
+SANDBOX = "sandbox; default-src 'none'"
+
+
+class TestUploads:
+    """Below `root`, nothing runs on the origin of the application: neither as a page nor as a script of a page."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("page.html", "page.htm", "PAGE.HTML", "page.xhtml", "page.svg", "page.SVG", "page.svgz", "page.xml"),
+            *("page.xsl", "page.rss", "page.mht", "page.js", "page.mjs", "page.css", "page.webmanifest", "page.wasm"),
+            *("page.json", "page.swf", "page", "page.", "page.unknown", "page.txt.html", "page.png.svg"),
+            *("page.html.gz", "page.html;.zip", "page.txt%00", "page.xht", "page.eml"),
+        ],
+    )
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    async def test_is_saved_and_not_run(self, tmp_path: Path, name: str, method: str) -> None:
+        path = tmp_path / name
+        path.write_bytes(PAGE)
+        response = await ask(doing(lambda ctx: ctx.send_file(path.name, root=tmp_path)), "/", method=method)
+        assert response.status == 200
+        assert response.header("content-type") == "application/octet-stream"
+        assert response.all("content-security-policy") == [SANDBOX]
+        assert response.all("x-content-type-options") == ["nosniff"]
+        assert response.header("content-disposition") == content_disposition("attachment", path.name).decode()
+
+    @pytest.mark.parametrize(
+        ("name", "media_type"),
+        [
+            ("a.png", "image/png"),
+            ("A.JPEG", "image/jpeg"),
+            ("a.gif", "image/gif"),
+            ("a.mp3", "audio/mpeg"),
+            ("a.mp4", "video/mp4"),
+            ("a.pdf", "application/pdf"),
+            ("page.html.txt", "text/plain; charset=utf-8"),
+            ("data:,page.html", "text/plain; charset=utf-8"),  # the standard library reads the name as a URL
+            ("a.csv", "text/csv; charset=utf-8"),
+        ],
+    )
+    async def test_is_shown_if_browsers_run_nothing_in_it(self, tmp_path: Path, name: str, media_type: str) -> None:
+        (tmp_path / name).write_bytes(PAGE)
+        answer = await ask(doing(lambda ctx: ctx.send_file(name, root=tmp_path)), "/")
+        assert (answer.header("content-type"), answer.header("content-disposition")) == (media_type, None)
+        assert answer.all("x-content-type-options") == ["nosniff"]
+        assert answer.header("content-security-policy") != SANDBOX  # PDF viewers do not work in it
+
+    @pytest.mark.parametrize(
+        "media_type",
+        [
+            *(
+                "text/html",
+                "Text/HTML; charset=utf-8",
+                "image/svg+xml",
+                "text/javascript",
+                "image/x+xml",
+                "video/x+xml",
+            ),
+            *("image/png, text/html", 'image/png;a=", text/html', "image/png; x=1, text/html", "multipart/mixed"),
+            *("image", "/", "*/*", "image/*", "image/png text/html", "text/plain;charset", "text/css", "audio/"),
+        ],
+    )
+    async def test_is_not_what_its_stored_type_says(self, folder: Path, media_type: str) -> None:
+        def act(ctx: RequestContext) -> Any:
+            return ctx.send_file("numbers.txt", root=folder, media_type=media_type, disposition="inline")
+
+        answer = await ask(doing(act), "/")
+        assert answer.header("content-type") == "application/octet-stream"
+        assert answer.header("content-security-policy") == SANDBOX
+        assert answer.header("content-disposition") == 'attachment; filename="numbers.txt"'
+
+    async def test_has_the_type_that_is_stored_if_it_is_inert(self, folder: Path) -> None:
+        for media_type in ("image/png", "video/mp4; codecs=avc1.42E01E", 'audio/ogg; codecs="opus"'):
+            answer = await ask(
+                doing(lambda ctx, given=media_type: ctx.send_file("numbers.txt", root=folder, media_type=given)), "/"
+            )
+            assert (answer.header("content-type"), answer.header("content-disposition")) == (media_type, None)
+
+    async def test_has_the_name_that_the_handler_gives(self, folder: Path) -> None:
+        (folder / "page.html").write_bytes(PAGE)
+        sent = await ask(doing(lambda ctx: ctx.send_file("page.html", root=folder, filename="mine.html")), "/")
+        assert sent.header("content-disposition") == 'attachment; filename="mine.html"'
+        shown = await ask(doing(lambda ctx: ctx.send_file("page.html", root=folder, filename="mine.txt")), "/")
+        assert shown.header("content-type") == "text/plain; charset=utf-8"
+        assert shown.header("content-disposition") == 'inline; filename="mine.txt"'
+
+    async def test_stays_harmless_in_parts_and_in_caches(self, folder: Path) -> None:
+        (folder / "page.svg").write_bytes(PAGE)
+        whole = await get(folder, "page.svg")
+        for field, status in (("bytes=0-5", 206), ("bytes=0-1,5-6", 206), ("bytes=500-", 416)):
+            answer = await get(folder, "page.svg", range=field)
+            assert (answer.status, answer.all("content-security-policy")) == (status, [SANDBOX])
+            assert answer.header("x-content-type-options") == "nosniff"
+            assert b"svg" not in answer.body
+        same = await get(folder, "page.svg", if_none_match=str(whole.header("etag")))
+        assert (same.status, same.all("content-security-policy")) == (304, [SANDBOX])
+
+    async def test_no_security_headers_are_needed_for_it(self, folder: Path) -> None:
+        (folder / "page.html").write_bytes(PAGE)
+        app = sending(folder, [security_headers(enabled=False)])
+        for name in ("page.html", "numbers.txt"):
+            assert (await ask(app, f"/{name}")).header("x-content-type-options") == "nosniff"
+
+    @pytest.mark.parametrize(
+        ("name", "media_type"),
+        [
+            ("page.html", "text/html; charset=utf-8"),
+            ("page.svg", "image/svg+xml"),
+            ("page.css", "text/css; charset=utf-8"),
+        ],
+    )
+    async def test_files_of_the_application_are_sent_as_they_are(
+        self, folder: Path, name: str, media_type: str
+    ) -> None:
+        (folder / name).write_bytes(PAGE)
+        for act in (
+            lambda ctx: ctx.send_file(name, root=folder, trusted=True),
+            lambda ctx: ctx.send_file(folder / name),
+        ):
+            answer = await ask(doing(act), "/")
+            assert (answer.header("content-type"), answer.header("content-disposition")) == (media_type, None)
+            assert answer.header("content-security-policy") != SANDBOX
+
+    async def test_a_media_type_with_a_line_break_is_an_error(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        evil = "text/html\r\nset-cookie: a=b"
+        answer = await ask(doing(lambda ctx: ctx.send_file("numbers.txt", root=folder, media_type=evil)), "/")
+        assert (answer.status, answer.all("set-cookie")) == (500, [])
+        assert "not a header" in caplog.text
 
 
 # Ranges
@@ -453,6 +589,40 @@ async def test_a_download_is_made_of_bytes_or_a_text() -> None:
     assert str(answer.header("content-disposition")).startswith('attachment; filename="Ubersicht.csv"; filename*=')
     answer = await ask(doing(lambda ctx: ctx.download("é", "x", media_type="text/plain; charset=utf-8")), "/")
     assert (answer.text, answer.header("content-type")) == ("é", "text/plain; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        *("text/javascript", "application/javascript", "Application/X-JavaScript", "text/ecmascript", "text/jscript"),
+        *(
+            "text/livescript",
+            "text/javascript1.5",
+            "application/ecmascript; charset=utf-8",
+            "text/css",
+            "image/png, text/css",
+        ),
+    ],
+)
+async def test_no_page_can_load_a_download_as_a_script_or_stylesheet(media_type: str) -> None:
+    """`Content-Disposition` is for what is shown; `<script src>` and `<link rel=stylesheet>` do not look at it."""
+    answer = await ask(doing(lambda ctx: ctx.download(PAGE, "x", media_type=media_type)), "/")
+    assert answer.header("content-type") == "application/octet-stream"
+    assert answer.header("x-content-type-options") == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["x.js", "X.MJS", "x.css", "data:text/javascript,x"])
+async def test_nor_by_its_name(name: str) -> None:
+    answer = await ask(doing(lambda ctx: ctx.download(PAGE, name)), "/")
+    assert answer.header("content-type") == "application/octet-stream"
+
+
+@pytest.mark.parametrize("name", ["x.html", "x.svg", "x.zip", "x.json", "x.pdf"])
+async def test_a_download_has_no_origin_wherever_it_is_shown(name: str) -> None:
+    answer = await ask(doing(lambda ctx: ctx.download(PAGE, name)), "/")
+    assert answer.header("content-type") != "application/octet-stream"
+    assert answer.all("content-security-policy") == [SANDBOX]
+    assert answer.all("x-content-type-options") == ["nosniff"]
 
 
 async def test_a_media_type_of_a_download_stays_in_its_line(caplog: pytest.LogCaptureFixture) -> None:

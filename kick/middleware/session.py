@@ -210,6 +210,7 @@ def session(
     on_store_error: OnStoreError = "error",
     store_timeout: Duration = 1.0,
     max_size: int = 1 << 20,
+    max_per_principal: int | None = None,
     on_event: Listener | None = None,
 ) -> SessionLayer:
     """Middleware that gives every request a session: `ctx.session`.
@@ -241,6 +242,8 @@ def session(
             empty session that refuses writes.
         store_timeout: the time limit of a store call, in seconds or as a `timedelta`.
         max_size: the most bytes of a session, encoded. A write that exceeds it raises `SessionTooLarge`.
+        max_per_principal: the most sessions of one principal; `None` for no limit. A login beyond it ends those that
+            were seen longest ago. Each login looks for them in the store, after its commit.
         on_event: a function that is called with each `Event`: created, destroyed, bad signature, ...
 
     >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).manager.options.max_age
@@ -267,6 +270,7 @@ def session(
         on_store_error=on_store_error,
         store_timeout=store_timeout,
         max_size=max_size,
+        max_per_principal=max_per_principal,
         on_event=on_event,
     )
     return SessionLayer(manager)

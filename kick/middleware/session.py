@@ -225,7 +225,7 @@ def session(
         anonymous_max_age: the longest lifetime of a session without a principal, that is before the login, without a
             write. `None` for `max_age`, because an application may keep its user in the data alone.
         remember_max_age: the lifetime of a session that `login(..., remember=True)` has begun.
-        session_check: the most seconds until open WebSockets and event streams of a session that has ended elsewhere end.
+        session_check: the most seconds until open WebSockets and event streams of a session that ended elsewhere end.
         rolling: every request restarts `max_age` in the store and in the cookie, but at most once in a tenth of it and
             once a minute.
         save_uninitialized: store each new session and set its cookie, even if nothing was written. This costs a record

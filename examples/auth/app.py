@@ -19,6 +19,7 @@ app = bootstrap(
             secret=settings.session_secret,
             store=settings.session_store,
             save_uninitialized=False,
+            max_per_principal=20,
             cookie={"prefix": "auto"},
         ),
         csrf(),

@@ -20,6 +20,7 @@ app = bootstrap(
             SECRETS,
             store=os.environ.get("SESSION_STORE", "sqlite:///sessions.db"),
             save_uninitialized=False,
+            max_per_principal=20,
             max_age=timedelta(hours=8),
             # Without "remember me", the session ends with the browser.
             cookie={"prefix": "auto", "persistent": False},

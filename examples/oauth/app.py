@@ -100,6 +100,7 @@ app = bootstrap(
             os.environ["SESSION_SECRET"].split(","),
             store=os.environ.get("SESSION_STORE", "sqlite:///sessions.db"),
             save_uninitialized=False,
+            max_per_principal=20,
             anonymous_max_age=timedelta(minutes=15),  # for the way to the provider and back
             cookie={"prefix": "auto"},  # and `same_site="lax"`: the callback comes from another site
         ),

@@ -27,6 +27,7 @@ def create_app(settings: Settings) -> App:
                 store=settings.session_store,
                 data=ShopSession,
                 save_uninitialized=False,
+                max_per_principal=20,
                 anonymous_max_age=timedelta(days=3),  # a cart is kept for three days
                 cookie={"prefix": "auto"},
             ),

@@ -210,6 +210,7 @@ def session(
     on_store_error: OnStoreError = "error",
     store_timeout: Duration = 1.0,
     max_size: int = 1 << 20,
+    max_per_principal: int | None = None,
     on_event: Listener | None = None,
 ) -> SessionLayer:
     """Middleware that gives every request a session: `ctx.session`.
@@ -224,8 +225,7 @@ def session(
         anonymous_max_age: the longest lifetime of a session without a principal, that is before the login, without a
             write. `None` for `max_age`, because an application may keep its user in the data alone.
         remember_max_age: the lifetime of a session that `login(..., remember=True)` has begun.
-        session_check: the most seconds until an open WebSocket or event stream is told that its session has ended in
-            another process.
+        session_check: the most seconds until open WebSockets and event streams of a session that ended elsewhere end.
         rolling: every request restarts `max_age` in the store and in the cookie, but at most once in a tenth of it and
             once a minute.
         save_uninitialized: store each new session and set its cookie, even if nothing was written. This costs a record
@@ -241,13 +241,13 @@ def session(
             empty session that refuses writes.
         store_timeout: the time limit of a store call, in seconds or as a `timedelta`.
         max_size: the most bytes of a session, encoded. A write that exceeds it raises `SessionTooLarge`.
+        max_per_principal: the most sessions of one principal. A login beyond it ends those that were seen longest ago.
         on_event: a function that is called with each `Event`: created, destroyed, bad signature, ...
 
     >>> session(secret="a secret of at least thirty-two bytes", max_age=timedelta(hours=8)).manager.options.max_age
     28800.0
 
-    Raises one `KickError` with all mistakes: a missing or weak secret, a cookie that browsers reject, an unknown store,
-    a duration that is not above 0.
+    Raises one `KickError` with all mistakes, such as a weak secret, an unknown store or a duration that is not above 0.
     """
     manager = SessionManager.configured(
         secret,
@@ -267,6 +267,7 @@ def session(
         on_store_error=on_store_error,
         store_timeout=store_timeout,
         max_size=max_size,
+        max_per_principal=max_per_principal,
         on_event=on_event,
     )
     return SessionLayer(manager)

@@ -62,7 +62,7 @@ def missing_store_method(store: object, method: str, signature: str) -> KickErro
 
 
 def store_without_index(store: object) -> KickError:
-    """Return the error of `sessions.of()` or `sessions.revoke()` on a store without an index by principal."""
+    """Return the error of `sessions.of()`, `revoke()` or `max_per_principal` on a store without an index."""
     return KickError(
         "session-store-no-index",
         cause=f"{type(store).__qualname__} cannot find sessions by principal: get/set/destroy give no index.",

@@ -38,7 +38,7 @@ class SessionEvent(enum.Enum):
     WITHHELD = "withheld"
     """A cross-site request wrote to a session whose cookie `SameSite` had withheld. What it wrote was dropped."""
     EVICTED = "evicted"
-    """The memory store was full and has dropped a living session, to make room for a new one."""
+    """A living session was ended to make room: the memory store was full, or its principal had `max_per_principal`."""
     STORE_ERROR = "store_error"
     """The store has failed, or did not answer in time."""
 

@@ -80,7 +80,8 @@ class SessionManager:
     def configured(cls, secret: Secret | None, *, store: object = None, **options: Any) -> SessionManager:
         """Return a manager for the options of `session()`. Raises a `KickError` with all mistakes in them."""
         checked = check_options(secret, **options)
-        return cls(checked, open_store(store, timeout=checked.store_timeout))
+        needs_index = checked.max_per_principal is not None
+        return cls(checked, open_store(store, timeout=checked.store_timeout, needs_index=needs_index))
 
     def use(self, store: AtomicStore) -> None:
         """Replace the store, for example by a wrapper that measures time."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from copy import copy
 from typing import Any, Final, TypeVar
 
@@ -16,9 +17,9 @@ from kick.clock import time
 from kick.errors import KickError
 from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE, LIFE_FIELD, OWED_FIELD
-from kick.session.data.typed import value_of
+from kick.session.data.typed import applied, value_of
 from kick.session.data.values import encode
-from kick.session.errors import SessionEnded, SessionTooLarge, SessionUnavailable, no_transactions
+from kick.session.errors import SessionEnded, SessionUnavailable, no_transactions
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of, is_withheld
 from kick.session.ids import key_of, renewed, successor_key
@@ -61,6 +62,7 @@ class Operations:
         self._rolls, self._tick = options.rolling, tick_of(options.max_age)
         self._has_ages = options.anonymous_max_age is not None
         self._least_age = min(options.max_age, options.anonymous_max_age or options.max_age)
+        self._most = options.max_per_principal
         self.use(store)
         self.connections = connections_of(
             store,
@@ -86,6 +88,7 @@ class Operations:
         self.store = transaction
         self.is_in_memory = False
         self.keeps_time = False
+        self._most = None  # other sessions end at the next login: this transaction may be rolled back
 
     # Writes: all or nothing, key by key, and never to a session that has ended (5.1 to 5.4)
 
@@ -146,6 +149,8 @@ class Operations:
         )
         state.created(key, record)
         self.events.emit(SessionEvent.CREATED, key)
+        if self._most is not None and record.principal is not None:
+            await self._end_oldest(record.principal, key, self._most)
 
     async def commit(self, state: SessionState, change: Change, *, only: str | None = None) -> Mapping[str, int] | None:
         """Commit a change under the current id of the session; return the counters that were incremented.
@@ -171,6 +176,8 @@ class Operations:
             answer = await (call if self.is_in_memory else self.guarded(call))
             if type(answer) is Committed:
                 self._committed(state, change, answer, tick, only)
+                if self._most is not None and isinstance(change.principal, str):
+                    await self._end_oldest(change.principal, state.require_key(), self._most)
                 return answer.counters
             if isinstance(answer, Superseded):
                 self.races.follow(state, answer, now=self.now())
@@ -212,7 +219,7 @@ class Operations:
         changed, dropped = contents.pending(key)
         if state.status is _NEW:
             value = contents.decode(key, changed[key]) if key in changed else contents.default(key, default)
-            value = _applied(function, value, key)
+            value = applied(function, value, key)
             contents.assign(key, value)
             await self.save(state)
             return value
@@ -221,7 +228,7 @@ class Operations:
         async with self._turns.of(state.require_key()):
             while state.status is _STORED:
                 raw = state.fields.get(key)
-                value = _applied(function, value_of(contents, key, raw, default), key)
+                value = applied(function, value_of(contents, key, raw, default), key)
                 encoded = contents.encode(key, value)
                 change = Change(set={} if encoded == raw else {key: encoded}, expect={key: raw})
                 if await self.commit(state, change, only=key) is None:
@@ -338,6 +345,19 @@ class Operations:
         self._tell_connections(key)
         return self.races.ended(key, ended)
 
+    async def _end_oldest(self, principal: str, new: str, most: int) -> None:
+        """End sessions of a principal until it has `most`: those seen longest ago, and never the `new` one.
+
+        The login that begins the new session is stored already. If the store fails now, the next login ends them.
+        """
+        with suppress(SessionUnavailable):
+            found = sorted((record.seen_at, key) for key, record in await self.ask(self.store.find(principal)))
+            # The same for logins at the same moment, which so end none of the latest.
+            doomed = [key for _, key in found[: max(0, len(found) - most)] if key != new]
+            for key, has_ended in zip(doomed, await asyncio.gather(*map(self.end, doomed)), strict=True):
+                if has_ended:
+                    self.events.emit(SessionEvent.EVICTED, key)
+
     def _tell_connections(self, key: str, new_id: str | None = None) -> None:
         """Tell open connections that their session has ended, or that it continues under a new id."""
         connections = self.connections
@@ -386,13 +406,7 @@ class Operations:
 
         Without a principal, it lives at most for `anonymous_max_age`.
         """
-        life, age, most = self.own_life(state), self.options.max_age, self.options.anonymous_max_age
-        own = life.get("max_age")
-        if isinstance(own, int | float) and 0 < own < 1e300:
-            age = float(own)
-        if most is not None and most < age and state.principal is None:
-            age = most
-        return age, bool(life.get("persistent", self.options.cookie.persistent))
+        return self.options.life(self.own_life(state), is_anonymous=state.principal is None)
 
     def own_life(self, state: SessionState) -> Mapping[str, Any]:
         """Return the `max_age` and `persistent` that were set for this session only, if any."""
@@ -463,13 +477,7 @@ class Operations:
 
     def _prepared(self, state: SessionState, change: Change) -> Change:
         """Return the change as the store gets it. Raises `SessionTooLarge`."""
-        fields, most = state.fields, self.options.max_size
-        if sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most and change.set:
-            after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
-            size = sum(map(len, after.values()))
-            if size > most:
-                largest = max(after, key=lambda name: len(after[name]))
-                raise SessionTooLarge(size, most, largest)
+        self.options.check_size(state.fields, change)
         if change.principal is KEEP or change.principal is None:
             return change
         client = encode(CLIENT_FIELD, client_of(state.scope))
@@ -488,11 +496,3 @@ class Operations:
         elif OWED_FIELD in state.fields:
             return replace(change, delete=[*change.delete, OWED_FIELD])
         return change
-
-
-def _applied(function: Callable[[Any], Any], value: Any, key: str) -> Any:
-    """Call a function with a value. Raises `TypeError` if the function seems to have changed the value in place."""
-    changed = function(value)
-    if changed is None and isinstance(value, list | dict):
-        raise TypeError(f"the function that modifies {key!r} returned None; it must return the new value")
-    return changed

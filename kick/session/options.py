@@ -11,8 +11,9 @@ from kick.errors import KickError, raise_all
 from kick.session.cookie import CookieOptions, SessionCookie
 from kick.session.csrf_token import TokenCookie
 from kick.session.data.typed import Shape
-from kick.session.errors import bad_session_option
+from kick.session.errors import SessionTooLarge, bad_session_option
 from kick.session.events import Listener
+from kick.session.stores.base import Change
 from kick.signing import Secret, Signer, secret_problems
 
 Duration: TypeAlias = timedelta | float
@@ -44,7 +45,29 @@ class SessionOptions:
     on_store_error: OnStoreError
     store_timeout: float
     max_size: int
+    max_per_principal: int | None
     on_event: Listener | None
+
+    def life(self, own: Mapping[str, Any], *, is_anonymous: bool) -> tuple[float, bool]:
+        """Return the seconds that a session lives, and whether its cookie stays when the browser is closed.
+
+        `own` is what was set for this session only. Without a principal, it lives at most for `anonymous_max_age`.
+        """
+        age, most, wanted = self.max_age, self.anonymous_max_age, own.get("max_age")
+        if isinstance(wanted, int | float) and 0 < wanted < 1e300:
+            age = float(wanted)
+        if most is not None and most < age and is_anonymous:
+            age = most
+        return age, bool(own.get("persistent", self.cookie.persistent))
+
+    def check_size(self, fields: Mapping[str, bytes], change: Change) -> None:
+        """Raise `SessionTooLarge` for a change after which these fields have more than `max_size` bytes."""
+        most = self.max_size
+        if sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most and change.set:
+            after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
+            size = sum(map(len, after.values()))
+            if size > most:
+                raise SessionTooLarge(size, most, max(after, key=lambda name: len(after[name])))
 
 
 def tick_of(max_age: float) -> float:
@@ -75,6 +98,7 @@ def check_options(
     on_store_error: OnStoreError = "error",
     store_timeout: Duration = 1.0,
     max_size: int = 1 << 20,
+    max_per_principal: int | None = None,
     on_event: Listener | None = None,
 ) -> SessionOptions:
     """Check the options of `session()`. Raises a `KickError` for all that is wrong with them at once."""
@@ -100,6 +124,9 @@ def check_options(
         )
     if type(max_size) is not int or max_size < 1:
         problems.append(bad_session_option("max_size", max_size, "a number of bytes above 0", "max_size=1 << 20"))
+    if max_per_principal is not None and (type(max_per_principal) is not int or max_per_principal < 1):
+        example = "max_per_principal=20"
+        problems.append(bad_session_option("max_per_principal", max_per_principal, "a number above 0", example))
     shape: Shape | None = None
     try:
         shape = None if data is None else Shape(data)
@@ -121,6 +148,7 @@ def check_options(
         shape=shape,
         on_store_error=on_store_error,
         max_size=max_size,
+        max_per_principal=max_per_principal,
         on_event=on_event,
         **ages,
     )

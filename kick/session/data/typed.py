@@ -346,6 +346,14 @@ def value_of(contents: Contents, key: str, raw: bytes | None, default: Any) -> A
     return contents.default(key, default)
 
 
+def applied(function: Callable[[Any], Any], value: Any, key: str) -> Any:
+    """Call a function with a value. Raises `TypeError` if the function seems to have changed the value in place."""
+    changed = function(value)
+    if changed is None and isinstance(value, list | dict):
+        raise TypeError(f"the function that modifies {key!r} returned None; it must return the new value")
+    return changed
+
+
 def _field_names(data_type: Any) -> tuple[str, ...]:
     if _is_struct(data_type):
         return data_type.__struct_fields__  # type: ignore[no-any-return]

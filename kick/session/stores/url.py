@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote
 
 from kick.errors import without_secrets
-from kick.session.errors import bad_session_option, missing_store_method, unknown_store
+from kick.session.errors import bad_session_option, missing_store_method, store_without_index, unknown_store
 from kick.session.stores.base import AtomicStore, SessionStore
 from kick.session.stores.memory import MemoryStore
 
@@ -33,14 +33,15 @@ _BASIC: Final = {
 }
 
 
-def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
+def open_store(store: object, *, timeout: float = 1.0, needs_index: bool = False) -> AtomicStore:
     """Return the store for a URL, a store of either protocol, or `None` (memory).
 
     >>> open_store("memory://?max_sessions=10").max_sessions
     10
 
     `timeout` is the time limit, in seconds, of a store that is created from a URL. Connects to nothing. Raises
-    `session-store-unknown`, `session-store-method` or `missing-extra`.
+    `session-store-unknown`, `session-store-method` or `missing-extra`; with `needs_index`, for a store that cannot find
+    sessions by principal, `session-store-no-index`.
     """
     if store is None:
         return MemoryStore()
@@ -56,6 +57,8 @@ def open_store(store: object, *, timeout: float = 1.0) -> AtomicStore:
     for name in _BASIC:
         if not inspect.iscoroutinefunction(getattr(store, name)):
             raise missing_store_method(store, name, _BASIC[name])
+    if needs_index:
+        raise store_without_index(store)
     from kick.session.stores.custom import BasicStore
 
     return BasicStore(cast(SessionStore, store))

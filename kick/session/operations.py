@@ -63,6 +63,7 @@ class Operations:
         self._has_ages = options.anonymous_max_age is not None
         self._least_age = min(options.max_age, options.anonymous_max_age or options.max_age)
         self._most = options.max_per_principal
+        self._life = options.max_age, options.cookie.persistent
         self.use(store)
         self.connections = connections_of(
             store,
@@ -402,11 +403,11 @@ class Operations:
         return self.life_of(state)[0]
 
     def life_of(self, state: SessionState) -> tuple[float, bool]:
-        """Return the seconds that a session lives, and whether its cookie stays when the browser is closed.
-
-        Without a principal, it lives at most for `anonymous_max_age`.
-        """
-        return self.options.life(self.own_life(state), is_anonymous=state.principal is None)
+        """Return the seconds that a session lives, and whether its cookie stays when the browser is closed."""
+        own = self.own_life(state)
+        if not own and not self._has_ages:
+            return self._life
+        return self.options.life(own, is_anonymous=state.principal is None)
 
     def own_life(self, state: SessionState) -> Mapping[str, Any]:
         """Return the `max_age` and `persistent` that were set for this session only, if any."""

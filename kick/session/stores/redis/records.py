@@ -62,19 +62,14 @@ def record_of(answer: Sequence[bytes] | Mapping[bytes, bytes]) -> Record | Super
         return superseded_of(facts)
     created, issued, seen, expires, deadline, _, entry, principal = facts.split(b" ", 7)
     began = int(created)
-    if issued[0] == seen[0] == expires[0] == _PLUS:  # inline: each request that loads a session comes here
-        times = (began + int(issued)) / 1000, (began + int(seen)) / 1000, (began + int(expires)) / 1000
-    else:
-        times = _seconds(issued, began), _seconds(seen, began), _seconds(expires, began)
-    if deadline == NOTHING:
-        ends = None
-    else:
-        ends = (began + int(deadline)) / 1000 if deadline[0] == _PLUS else _seconds(deadline, began)
+    zero = began if issued[0] == _PLUS else 0  # as all times of a record; earlier ones count from 1970
     return Record(
         {name.decode(): value for name, value in pairs.items()},
         began / 1000,
-        *times,
-        ends,
+        (zero + int(issued)) / 1000,
+        (zero + int(seen)) / 1000,
+        (zero + int(expires)) / 1000,
+        None if deadline == NOTHING else (zero + int(deadline)) / 1000,
         None if entry == NOTHING else principal.decode(),
     )
 
@@ -90,12 +85,8 @@ def entry_of(facts: bytes | None) -> tuple[bytes, bytes, bytes] | None:
     created, _, _, expires, _, _, entry, principal = facts.split(b" ", 7)
     if entry == NOTHING:
         return None
-    return entry, principal, b"%d" % round(_seconds(expires, int(created)) * 1000)
-
-
-def _seconds(time: bytes, began: int) -> float:
-    """Return a Unix time in seconds; one that begins with "+" is counted from `began`, and older ones from 1970."""
-    return (began + int(time) if time[0] == _PLUS else int(time)) / 1000
+    zero = int(created) if expires[0] == _PLUS else 0
+    return entry, principal, b"%d" % (zero + int(expires))
 
 
 def superseded_of(mark: bytes) -> Superseded:

@@ -4,7 +4,7 @@ import secrets
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from products import Product, Products
+from products import LARGEST, Product, ProductId, Products
 from settings import Settings
 
 from kick import (
@@ -28,8 +28,8 @@ SUFFIXES = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpg"}
 
 class NewProduct(Struct):
     name: Annotated[str, Meta(pattern=r"\S", max_length=100)]
-    price: Annotated[int, Meta(ge=1, description="In cents.")]
-    stock: Annotated[int, Meta(ge=0)]
+    price: Annotated[int, Meta(ge=1, le=LARGEST, description="In cents.")]
+    stock: Annotated[int, Meta(ge=0, le=LARGEST)]
 
 
 class Picture(Struct):
@@ -55,7 +55,7 @@ class AdminController:
 
     @Raises(NotFound, UnsupportedMediaType)
     @Put("/{product_id}/picture")
-    async def set_picture(self, ctx: RequestContext, product_id: int, body: Picture) -> Shown:
+    async def set_picture(self, ctx: RequestContext, product_id: ProductId, body: Picture) -> Shown:
         """Set the picture of a product."""
         begin = await body.picture.read(8)
         suffix = next((each for sign, each in SUFFIXES.items() if begin.startswith(sign)), None)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from products import Product, Products
+from products import Product, ProductId, Products
 
 from kick import Conflict, Controller, Delete, Get, Module, NotFound, Post, Raises, RequestContext, Use
 from kick.middleware import rate_limit
@@ -51,14 +51,14 @@ class CartController:
     @Raises(NotFound, Conflict)
     @Post("/{product_id}")
     @Use(rate_limit("100/minute"), rate_limit("500/minute", key="site"))  # each visitor without a cookie is stored
-    async def add(self, ctx: RequestContext[ShopSession], product_id: int, body: Adding) -> Cart:
+    async def add(self, ctx: RequestContext[ShopSession], product_id: ProductId, body: Adding) -> Cart:
         """Put products into the cart."""
         await self.products.get(product_id)
         return await self.cart(await ctx.session.modify("cart", adds(product_id, body.count)))
 
     @Raises(Conflict)
     @Delete("/{product_id}")
-    async def remove(self, ctx: RequestContext[ShopSession], product_id: int) -> Cart:
+    async def remove(self, ctx: RequestContext[ShopSession], product_id: ProductId) -> Cart:
         """Take a product out of the cart."""
         return await self.cart(await ctx.session.modify("cart", takes_out({product_id: MOST})))
 

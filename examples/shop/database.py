@@ -8,10 +8,11 @@ from uuid import UUID
 from settings import Settings
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DataError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from kick import Module, Provider, Service
+from kick import Module, Provider, Service, UnprocessableEntity
 
 
 class Table(DeclarativeBase):
@@ -71,8 +72,22 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 async def open_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """Open a session. It is committed when the handler has returned, and not if it has raised."""
     async with AsyncSession(engine, expire_on_commit=False) as db:
-        yield db
-        await db.commit()
+        try:
+            yield db
+            await db.commit()
+        except StatementError as error:
+            if cannot_store(error):
+                raise UnprocessableEntity("The database cannot store a value.") from error
+            raise
+
+
+def cannot_store(error: StatementError) -> bool:
+    """Return true if a value is the reason of an error: in PostgreSQL, a NUL in a text is one."""
+    cause = error.orig
+    # Drivers differ: psycopg raises DataError, others ValueError, or only tell the class of errors.
+    is_of_driver = isinstance(cause, OverflowError) or isinstance(getattr(cause, "__cause__", None), ValueError)
+    is_of_class = str(getattr(cause, "sqlstate", None)).startswith("22")
+    return isinstance(error, DataError) or is_of_driver or is_of_class
 
 
 def create_private(file: str | None) -> None:

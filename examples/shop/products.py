@@ -13,6 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kick import Conflict, Controller, Get, Module, NotFound, Raises, RequestContext, Response, Service
 
 
+LARGEST = 2**31 - 1
+"""The greatest number that every database stores in an integer."""
+
+ProductId = Annotated[int, Meta(ge=1, le=LARGEST)]
+
+
 class Product(Struct):
     id: int
     name: str
@@ -87,7 +93,7 @@ class ProductController:
 
     @Raises(NotFound)
     @Get("/{product_id}")
-    async def show(self, product_id: int) -> Product:
+    async def show(self, product_id: ProductId) -> Product:
         """Show a product."""
         return await self.products.get(product_id)
 

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from kick.testing import TestClient, travel
+from tests.support.postgres import PostgresServer
 from tests.support.serving import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -66,3 +69,32 @@ def test_sessions_elsewhere_end_after_a_day_too(load: Load, name: str) -> None:
         assert client.get("/me").json() == {"name": "Ada"}
         with travel(client, hours=25):
             assert client.get("/me").json() == {"name": None}
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_the_shop_refuses_what_postgresql_cannot_store(
+    load: Load, driver: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each was a 500 and a traceback in the log."""
+    name = f"shop_{driver}"
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    url = postgres_server.url.replace("postgresql://", f"postgresql+{driver}://").replace("/postgres", f"/{name}")
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("PICTURES", str(tmp_path))
+    with TestClient(load("shop/main.py"), validate=True) as client:
+        ada = {"name": "Ada", "password": "analytical engine"}
+        for path in ("/account/register", "/account/login"):
+            assert client.post(path, json={**ada, "name": "A\0da"}).status_code == 422
+        assert client.post("/account/register", json=ada).status_code == 201
+        assert client.get("/products", params={"text": "\0"}).status_code == 422
+        assert client.get("/products", params={"text": "\1\ud7ff"}).json() == []
+        for product_id in (2**31, 2**63 - 1):
+            assert client.get(f"/products/{product_id}").status_code == 404
+            assert client.post(f"/cart/{product_id}", json={}).status_code == 404
+        client.login(1, roles=["admin"])
+        product = {"name": "Coffee", "price": 900, "stock": 3}
+        for wrong in ({"name": "Cof\0fee"}, {"price": 2**31}, {"stock": 2**63 - 1}):
+            assert client.post("/admin/products", json=product | wrong).status_code == 422
+        added = client.post("/admin/products", json=product)
+        assert (added.status_code, client.get("/products").json()) == (201, [added.json()])

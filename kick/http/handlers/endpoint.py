@@ -25,7 +25,7 @@ from kick.http.handlers.response_types import InvalidResponse, Writer, writer_of
 from kick.http.middleware import Endpoint, admit
 from kick.http.request.body import WITHOUT_BODY
 from kick.http.response.base import JSON, ReadyResponse, Response, empty_response, head_of, own_copy
-from kick.http.response.streaming import variables_of
+from kick.http.response.streaming import close_unsent, is_stream, variables_of
 from kick.http.validation.encoding import JSONEncoder, unencodable
 
 Respond = Callable[[RequestContext[Any], Any], Response]
@@ -315,7 +315,10 @@ def without_body(endpoint: Endpoint) -> Endpoint:
     """Return an endpoint that answers HEAD as another one answers GET (RFC 9110, section 9.3.2)."""
 
     async def head(ctx: RequestContext[Any]) -> Response:
-        ctx.response = response = head_of(await endpoint(ctx))
+        answer = await endpoint(ctx)
+        if is_stream(answer):
+            ctx.on_end(partial(close_unsent, answer))
+        ctx.response = response = head_of(answer)
         return response
 
     return head

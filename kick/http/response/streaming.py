@@ -194,6 +194,16 @@ async def close(chunks: AsyncIterable[Any]) -> None:
             await aclose()
 
 
+async def close_unsent(response: Response, _: BaseException | None = None) -> None:
+    """Close what a stream would have read, such as an open file: the response to HEAD sends nothing of it."""
+    chunks = getattr(response, "chunks", None) or getattr(response, "body_iterator", None)
+    if hasattr(chunks, "aclose"):
+        await close(chunks)
+    elif hasattr(chunks, "close"):
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(chunks.close)
+
+
 async def in_threads(chunks: Iterable[Any], threads: Threads | None = None) -> AsyncGenerator[Any]:
     """Return the pieces of a plain iterable, which runs in a worker thread unless it is a list or tuple.
 

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.from_thread
+import httpx2
 import pytest
+from starlette.responses import StreamingResponse
 from starlette.types import Message
 
 from kick import App, Controller, Get, Provider, RequestContext, bootstrap
@@ -317,6 +319,73 @@ async def test_head_is_the_head_of_the_stream_and_begins_nothing() -> None:
     answer = await ask(app, "/", method="HEAD")
     assert (answer.status, answer.body, answer.header("content-type")) == (203, b"", "text/csv; charset=utf-8")
     assert begun == []
+
+
+class Feed:
+    """An iterator over something that is open, as a file or a cursor is."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return b"x"  # without an end
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class AsyncFeed(Feed):
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self  # type: ignore[return-value]
+
+    async def __anext__(self) -> bytes:
+        return b"x"
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("kind", [Feed, AsyncFeed])
+@pytest.mark.parametrize("how", ["stream", "sse", "starlette"])
+async def test_head_closes_what_the_stream_would_have_read(kind: type[Feed], how: str) -> None:
+    feed: Any = kind()
+
+    def act(ctx: RequestContext) -> Any:
+        return StreamingResponse(feed) if how == "starlette" else getattr(ctx, how)(feed)
+
+    answer = await ask(app_doing(act), "/", method="HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    # Starlette wraps plain iterables in a generator, which has not begun and so has nothing to close.
+    assert feed.closed == (0 if how == "starlette" and kind is Feed else 1)
+
+
+@pytest.mark.parametrize("target", ["/rows", "/events"])
+def test_head_of_an_endless_stream_ends_over_a_socket(serve: Serve, target: str) -> None:
+    running: list[str] = []
+
+    @Controller()
+    class Endless:
+        @Get("/rows")
+        async def rows(self, ctx: RequestContext) -> Any:
+            return ctx.stream(self.forever())
+
+        @Get("/events")
+        async def events(self, ctx: RequestContext) -> Any:
+            return ctx.sse(self.forever())
+
+        async def forever(self) -> AsyncIterator[str]:
+            running.append("begun")
+            while True:
+                yield "x"
+                await asyncio.sleep(0.01)
+
+    with serve(app_of(Endless)) as url:
+        answer = httpx2.head(f"{url}{target}", timeout=60)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert running == []
 
 
 @pytest.mark.parametrize("chunks", [[b"a", "é", b""], (b"a", "é"), iter([b"a", memoryview("é".encode())])])

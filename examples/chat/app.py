@@ -19,10 +19,12 @@ from kick import (
     Socket,
     SocketClosed,
     Unauthorized,
+    Use,
     WebSocket,
     bootstrap,
 )
 from kick.http import StaticFiles
+from kick.middleware import rate_limit
 from kick.session import csrf, session
 
 PAGE = Path(__file__).with_name("page.html")
@@ -64,6 +66,7 @@ class PageController:
         return ctx.send_file(PAGE)
 
     @Post("/login")
+    @Use(rate_limit("20/minute", store=REDIS_URL), rate_limit("100/minute", key="site", store=REDIS_URL))
     async def login(self, ctx: RequestContext, body: Login) -> None:
         await ctx.session.regenerate()
         ctx.session["name"] = body.name

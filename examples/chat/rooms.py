@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -16,6 +17,9 @@ from kick import Service
 
 MOST_UNREAD = 100
 """The most messages that wait for a guest with a slow connection. With more, the guest is disconnected."""
+
+MOST_NAMED = 50
+"""The most names in a list of guests. With all of them, n guests would get n names for each one who enters."""
 
 ANNOUNCE_EVERY = 5.0
 """Seconds after which a process says again who its guests are."""
@@ -29,8 +33,10 @@ class Told(msgspec.Struct, tag="told"):
     text: str
 
 
-class Present(msgspec.Struct, tag="present"):
+class Present(msgspec.Struct, tag="present", omit_defaults=True):
     names: list[str]
+    more: int = 0
+    """The number of guests who are not named."""
 
 
 class Said(msgspec.Struct, tag="said"):
@@ -40,15 +46,28 @@ class Said(msgspec.Struct, tag="said"):
     message: Told
 
 
-class Guests(msgspec.Struct, tag="guests"):
+class Guests(msgspec.Struct, tag="guests", omit_defaults=True):
     """Between processes: the guests of one process in a room."""
 
     process: str
     room: str
     names: list[str]
+    more: int = 0
 
 
+NOBODY = Present([])
 _DECODER = msgspec.json.Decoder(Said | Guests)
+
+
+def shortened(names: Collection[str], more: int = 0) -> Present:
+    """Return the list of guests with the first names in order, and the number of the others."""
+    first = heapq.nsmallest(MOST_NAMED, names)
+    return Present(first, len(names) - len(first) + more)
+
+
+def united(lists: Collection[Present]) -> Present:
+    """Return one list of the guests of all processes."""
+    return shortened([name for each in lists for name in each.names], sum(each.more for each in lists))
 
 
 class Guest:
@@ -80,13 +99,13 @@ class Rooms:
         self._broker = broker
         self._process = secrets.token_hex(8)
         self._guests: dict[str, list[Guest]] = {}
-        self._names: dict[str, dict[str, list[str]]] = {}  # by room and process
+        self._present: dict[str, dict[str, Present]] = {}  # by room and process
         self._heard: dict[str, float] = {}
 
     @property
     def known(self) -> set[str]:
         """The rooms in which somebody is, in any process."""
-        return set(self._names)
+        return set(self._present)
 
     @asynccontextmanager
     async def entered(self, room: str, name: str) -> AsyncIterator[Guest]:
@@ -118,31 +137,29 @@ class Rooms:
             self._deliver(message.room, message.message)
             return
         self._heard[message.process] = time.monotonic()
-        self._remember(message.process, message.room, message.names)
+        self._remember(message.process, message.room, Present(message.names, message.more))
 
-    def _remember(self, process: str, room: str, names: list[str]) -> None:
+    def _remember(self, process: str, room: str, present: Present) -> None:
         """Replace the guests of a process in a room. Of a room without guests nothing is kept."""
-        known = self._names.setdefault(room, {})
-        before = known.pop(process, [])
-        if names:
-            known[process] = names
+        known = self._present.setdefault(room, {})
+        before = known.pop(process, NOBODY)
+        if present != NOBODY:
+            known[process] = present
         elif not known:
-            del self._names[room]
-        if before != names:
-            self._deliver(room, self._present(room))
+            del self._present[room]
+        if before != present:
+            self._deliver(room, united(known.values()))
 
     def _deliver(self, room: str, message: Told | Present) -> None:
         for guest in self._guests.get(room, []):
             guest.tell(message)
 
-    def _present(self, room: str) -> Present:
-        return Present(sorted(name for names in self._names.get(room, {}).values() for name in names))
-
     async def _announce(self, room: str) -> None:
-        names = sorted(guest.name for guest in self._guests.get(room, []))
-        if not names:
+        guests = self._guests.get(room, [])
+        if not guests:
             self._guests.pop(room, None)
-        await self._broker.publish(msgspec.json.encode(Guests(self._process, room, names)))
+        present = shortened([guest.name for guest in guests])
+        await self._broker.publish(msgspec.json.encode(Guests(self._process, room, present.names, present.more)))
 
     async def _announce_all(self) -> None:
         while True:
@@ -154,8 +171,8 @@ class Rooms:
 
     def _forget(self, process: str) -> None:
         del self._heard[process]
-        for room in list(self._names):
-            self._remember(process, room, [])
+        for room in list(self._present):
+            self._remember(process, room, NOBODY)
 
 
 @Service(scope="singleton")

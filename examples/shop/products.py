@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kick import Conflict, Controller, Get, Module, NotFound, Raises, RequestContext, Response, Service
 
-
 LARGEST = 2**31 - 1
 """The greatest number that every database stores in an integer."""
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -137,6 +137,23 @@ async def test_guests_of_a_process_that_has_ended_are_forgotten(
         assert await ada.unread.receive() == rooms.Present(["Ada"])
 
 
+async def test_a_list_of_guests_names_fifty_and_counts_the_others(parts: tuple[Any, Any]) -> None:
+    """With all names, a room of n guests sent n times n names for each one who entered."""
+    broker, rooms = parts
+    local = broker.LocalBroker()
+    names = [f"Guest {number:03}" for number in range(120)]
+    async with open_house(rooms, local) as house, AsyncExitStack() as guests:
+        for name in reversed(names):
+            guest = await guests.enter_async_context(house.entered("garden", name))
+        while (present := await guest.unread.receive()) != rooms.Present(names[:50], 70):
+            assert len(present.names) <= 50
+        elsewhere = rooms.Guests("another process", "garden", ["Ada", "Eve"], 8)
+        await local.publish(msgspec.json.encode(elsewhere))
+        assert await guest.unread.receive() == rooms.Present(["Ada", "Eve", *names[:48]], 80)
+        await local.publish(msgspec.json.encode(rooms.Guests("another process", "garden", [])))
+        assert await guest.unread.receive() == rooms.Present(names[:50], 70)
+
+
 async def test_rooms_that_everybody_has_left_are_forgotten(parts: tuple[Any, Any]) -> None:
     """Otherwise anybody could fill the memory with the names of rooms."""
     broker, rooms = parts
@@ -189,6 +206,15 @@ def test_the_name_of_a_room_is_short(url: str) -> None:
     with pytest.raises(InvalidStatus) as caught, enter(url, "x" * 101, "Ada"):
         pytest.fail("it was accepted")
     assert caught.value.response.status_code == 404
+
+
+def test_logins_of_an_address_are_limited(url: str) -> None:
+    """Each of them stores a session."""
+    for number in range(20):
+        cookie_of(url, f"Guest {number}")
+    refused = httpx2.post(f"{url}/login", json={"name": "Guest 20"})
+    described().check("POST", "/login", refused)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (429, False)
 
 
 def log_out(url: str, cookie: str) -> None:

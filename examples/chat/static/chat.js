@@ -17,7 +17,10 @@ const enter = (room) => {
     const message = JSON.parse(event.data);
     if (message.type === "told") show(`${message.by}: ${message.text}`);
     if (message.type === "error") show(message.detail);
-    if (message.type === "present") document.querySelector("#present").textContent = message.names.join(", ");
+    if (message.type === "present") {
+      const others = message.more ? ` and ${message.more} more` : "";
+      document.querySelector("#present").textContent = message.names.join(", ") + others;
+    }
   };
   say.onsubmit = (event) => {
     event.preventDefault();

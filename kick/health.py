@@ -38,7 +38,8 @@ class Health(Module):
     can do its work. It is 503 if a check fails, or if the shutdown has begun. Then send no requests to it.
 
     The checks are those of every `Provider` with a `health`, the session stores, and `checks`. They run at the same
-    time. A check that returns a `KickError` works, and warns: *ready* is 200 with the status `warn`.
+    time, and once for all requests that come meanwhile: whoever may call the route makes no check run twice at a time.
+    A check that returns a `KickError` works, and warns: *ready* is 200 with the status `warn`.
 
     Arguments:
         prefix: the path before `/live` and `/ready`.
@@ -81,6 +82,15 @@ class Finding(msgspec.Struct, omit_defaults=True):
     """The error, if the check failed, or the warning."""
 
 
+class Round:
+    """One run of all checks, and the requests that wait for it."""
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.findings: dict[str, Finding] | None = None
+        """The result; `None` until the round ends, and if its request was cancelled."""
+
+
 class Rounds:
     """Runs all checks at the same time, each with a time limit in seconds."""
 
@@ -91,9 +101,23 @@ class Rounds:
         self._threads = Threads()
         self._failing: set[str] = set()
         self._hanging: set[str] = set()
+        self._round: Round | None = None
 
     async def ask(self, more: Sequence[tuple[str, Ask]]) -> dict[str, Finding]:
-        """Run all checks, and those of `more`, and return the findings by name."""
+        """Run all checks, and those of `more`, and return the findings by name. If they run already, wait for them."""
+        while (shared := self._round) is not None:
+            await shared.ended.wait()
+            if shared.findings is not None:
+                return shared.findings
+        self._round = own = Round()
+        try:
+            own.findings = await self._run(more)
+        finally:
+            self._round = None
+            own.ended.set()
+        return own.findings
+
+    async def _run(self, more: Sequence[tuple[str, Ask]]) -> dict[str, Finding]:
         findings: dict[str, Finding] = {}
         async with anyio.create_task_group() as tasks:
             for name, check in _named_apart([*more, *self._checks]):

@@ -178,26 +178,68 @@ async def test_a_check_that_hangs_in_its_thread_is_not_asked_again_until_it_has_
             await anyio.lowlevel.checkpoint()
 
 
-async def test_two_may_look_at_the_same_time(gate: threading.Event) -> None:
+async def test_all_who_look_at_the_same_time_share_one_check(gate: threading.Event) -> None:
+    """Anybody may look: a hundred requests at once were a hundred queries at once."""
     asked: list[int] = []
+    fetched = 0
 
     def slow() -> None:
         asked.append(1)
         gate.wait(60)
 
-    app = app_with(checks=[slow], timeout=60)
+    async def fetch() -> None:
+        nonlocal fetched
+        fetched += 1
+
+    app = app_with(checks=[slow, fetch], timeout=60)
     answers: list[int] = []
 
     async def look() -> None:
         answers.append((await ready(app))[0])
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(look)
-        tasks.start_soon(look)
+        for _ in range(100):
+            tasks.start_soon(look)
         with anyio.fail_after(60):
-            while len(asked) < 2:
+            while not asked:
                 await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
         gate.set()
+    assert answers == [200] * 100
+    assert (len(asked), fetched) == (1, 1)
+    assert await ready(app) == (200, {"status": "pass"})
+    assert fetched == 2
+
+
+async def test_a_check_whose_request_is_cancelled_is_run_by_one_that_waits() -> None:
+    begun = 0
+    opened = anyio.Event()
+
+    async def waits() -> None:
+        nonlocal begun
+        begun += 1
+        await opened.wait()
+
+    app = app_with(checks=[waits], timeout=60)
+    answers: list[int] = []
+    first = anyio.CancelScope()
+
+    async def look(scope: anyio.CancelScope) -> None:
+        with scope:
+            answers.append((await ready(app))[0])
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look, first)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(look, anyio.CancelScope())
+        tasks.start_soon(look, anyio.CancelScope())
+        await anyio.wait_all_tasks_blocked()
+        assert begun == 1
+        first.cancel()
+        with anyio.fail_after(60):
+            while begun < 2:
+                await anyio.lowlevel.checkpoint()
+        opened.set()
     assert answers == [200, 200]
 
 

@@ -10,6 +10,7 @@ from kick.auth.identities import identity_of, kept
 from kick.http import RequestContext
 from kick.session.data.reserved import LOGIN
 from kick.session.errors import SessionEnded
+from kick.session.ids import principal_text
 
 
 async def login(
@@ -28,7 +29,7 @@ async def login(
 
     Arguments:
         ctx: the context of the request.
-        user_id: an `int`, `str` or `UUID`; `identity(ctx).user_id` is equal to it.
+        user_id: an `int`, `str` or `UUID`; `identity(ctx).user_id` is equal to it. As text it has at most 512 bytes.
         roles: the roles that `@Roles` checks.
         keep: the session data that stays: `True`, `False`, or a list of keys. By default all data stays, unless another
             user was logged in before.
@@ -38,7 +39,8 @@ async def login(
     Costs one store call without a session, and two with one: the move to the new id, and the commit before the response
     is sent.
 
-    Raises `SessionUnavailable` (503) if the store does not answer. Then the user is not logged in.
+    Raises `SessionUnavailable` (503) if the store does not answer. Then the user is not logged in. Raises `ValueError`
+    for an id that is too long, before anything has changed.
 
     >>> from kick import Post, RequestContext
     >>> @Post("/login")
@@ -49,12 +51,12 @@ async def login(
     if user_id is None or isinstance(user_id, bool):
         raise TypeError(f"login() takes the id of a user, not {user_id!r}")
     # Before the id changes, so that a wrong argument leaves the session as it is.
-    held = kept(user_id, roles)
+    held, principal = kept(user_id, roles), principal_text(user_id)
     session = ctx.session
     if keep is None:
-        keep = session.principal in (None, str(user_id))
+        keep = session.principal in (None, principal)
     await session.regenerate(keep=keep, new_deadline=True)
-    session.principal = user_id
+    session.principal = principal
     session.remember(remember)
     session.reserved[LOGIN] = held
 

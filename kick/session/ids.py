@@ -1,4 +1,4 @@
-"""Session ids, and the keys under which stores know them.
+"""Session ids, the keys under which stores know them, and principals, by which stores find them.
 
 An id has 36 characters of the URL-safe base64 alphabet. The first four (24 bits) are its tag, which does not change
 while the session lives. The other 32 (192 random bits) are generated again whenever the id changes. A store sees the
@@ -21,6 +21,9 @@ _RANDOM_BYTES: Final = 24
 _TAG_BYTES: Final = 3
 _KEY_LENGTH: Final = TAG_LENGTH + 3 + 43
 
+LONGEST_PRINCIPAL: Final = 512
+"""The most bytes of a principal in UTF-8. The index of PostgreSQL takes about 2,700 (B-Tree, section "Limits")."""
+
 is_well_formed: Final = re.compile(r"[A-Za-z0-9_-]{20,128}", re.ASCII).fullmatch
 """Matches a text that can be a session id: one of kick, one of express-session (32 characters) or a UUID."""
 
@@ -32,6 +35,30 @@ def base64url(digest: bytes) -> str:
     ('__79', 'AA')
     """
     return b2a_base64(digest, newline=False).translate(TO_URL_SAFE).rstrip(b"=").decode()
+
+
+def principal_text(value: object) -> str | None:
+    """Return a principal as stores keep it: a text of at most 512 bytes in UTF-8, or `None`.
+
+    >>> principal_text(7), principal_text(None), principal_text("x" * 513)
+    Traceback (most recent call last):
+    ValueError: a principal has at most 512 bytes in UTF-8, and this one has 513: use the id of the user
+
+    Raises `ValueError` for a longer text, and for one that is not valid Unicode. Its value is not part of the message.
+    """
+    if value is None:
+        return None
+    text = str(value)
+    try:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("a principal is a valid text, and this one has half of a surrogate pair") from None
+    if size > LONGEST_PRINCIPAL:
+        raise ValueError(
+            f"a principal has at most {LONGEST_PRINCIPAL} bytes in UTF-8, and this one has {size}: "
+            "use the id of the user"
+        )
+    return text
 
 
 def generate_id() -> str:

@@ -81,7 +81,10 @@ class Session(OfRequest, DictLike, Generic[DataT]):
 
     @property
     def principal(self) -> str | None:
-        """The user id, as text, under which `Sessions.of` finds the session."""
+        """The user id, as text, under which `Sessions.of` finds the session.
+
+        Setting it raises `ValueError` for a text of more than 512 bytes in UTF-8: stores index it.
+        """
         self._state.touch()
         return self._state.principal
 

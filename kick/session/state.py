@@ -15,7 +15,7 @@ from kick.session.data.mapping import Refusal
 from kick.session.data.reserved import Reserved
 from kick.session.data.typed import Contents, OpenContents
 from kick.session.errors import SessionUnavailable, handshake_over, response_started, session_destroyed
-from kick.session.ids import Claim, generate_id, key_of
+from kick.session.ids import Claim, generate_id, key_of, principal_text
 from kick.session.stores.base import KEEP, Change, Committed, Keep, Record
 
 
@@ -224,8 +224,8 @@ class SessionState(OfRequest):
         return None if self.record is None else self.record.principal
 
     def set_principal(self, value: object) -> None:
-        """Set the principal, which the next commit stores."""
-        text = None if value is None else str(value)
+        """Set the principal, which the next commit stores. Raises `ValueError` as `principal_text` does."""
+        text = principal_text(value)
         # One that is pending may be on its way to the store, so taking it back is a change, too.
         self.new_principal = KEEP if self.new_principal is KEEP and text == self.principal else text
 

@@ -62,6 +62,31 @@ async def test_none_is_nobody(site: Site, sessions: Sessions) -> None:
     assert await sessions.revoke("None") == 1
 
 
+@pytest.mark.parametrize("principal", ["x" * 512, "é" * 256, "𝄞" * 128, 7, "\0" * 512])
+async def test_a_principal_has_as_many_bytes_as_every_index_takes(
+    site: Site, sessions: Sessions, principal: object
+) -> None:
+    await Browser(site).visit(logging_in(principal))
+    assert len(await sessions.of(principal)) == 1
+    assert await sessions.revoke(principal) == 1
+
+
+@pytest.mark.parametrize("principal", ["x" * 513, "é" * 257, "𝄞" * 129, 10**512, "x" * 10_000, "\ud800"])
+async def test_a_principal_that_is_too_long_is_refused_when_it_is_set(
+    site: Site, sessions: Sessions, principal: object
+) -> None:
+    """The index of PostgreSQL refused it at the end of the login, as a 503."""
+
+    async def act(session: Any) -> Any:
+        session.principal = 7
+        with pytest.raises(ValueError, match="a principal"):
+            session.principal = principal
+        return session.principal
+
+    assert (await Browser(site).visit(act)).value == "7"
+    assert len(await sessions.of(7)) == 1
+
+
 async def test_the_list_opens_no_session(site: Site, sessions: Sessions) -> None:
     browser = Browser(site)
     session_id = (await browser.visit(logging_in(7))).value

@@ -16,7 +16,7 @@ from kick.cli.generate.project_layout import Place
 RESERVED: Final = frozenset({"metadata", "registry"})
 """Attributes of each class of a table (SQLAlchemy, "Declarative Mapping")."""
 
-_OF_SQLALCHEMY: Final = frozenset({"BigInteger", "Double"})
+_OF_SQLALCHEMY: Final = frozenset({"BigInteger", "Double", "String"})
 """Types for `mapped_column()` that are no classes of `columns.py`."""
 
 _TABLE: Final = re.compile(r"^class Table\(DeclarativeBase\)", re.MULTILINE)
@@ -50,7 +50,7 @@ def needs_columns(fields: Sequence[Field]) -> bool:
 def table_values(place: Place, fields: Sequence[Field]) -> dict[str, str]:
     """Return the values for the templates of a table and its migration."""
     ours = _own_columns(fields)
-    theirs = sorted({wrapper for field in fields if (wrapper := _wrapper(field)) in _OF_SQLALCHEMY})
+    theirs = sorted(_wrappers(fields) & _OF_SQLALCHEMY)
     imports = [
         *imports_of(fields),
         "",
@@ -96,8 +96,11 @@ def migration_name(revision: str, plural: Name) -> str:
 
 def _own_columns(fields: Sequence[Field]) -> list[str]:
     """Return the classes of `columns.py` that a table uses."""
-    wrappers = {wrapper.partition("(")[0] for field in fields if (wrapper := _wrapper(field)) is not None}
-    return sorted(wrappers - _OF_SQLALCHEMY)
+    return sorted(_wrappers(fields) - _OF_SQLALCHEMY)
+
+
+def _wrappers(fields: Sequence[Field]) -> set[str]:
+    return {wrapper.partition("(")[0] for field in fields if (wrapper := _wrapper(field)) is not None}
 
 
 def _wrapper(field: Field) -> str | None:

@@ -11,6 +11,10 @@ from kick.cli.generate.errors import bad_field
 
 LONGEST: Final = 32
 
+MOST_CHARACTERS: Final = 1000
+MOST_ITEMS: Final = 100
+"""Limits of generated texts and lists: without them, a page of a list could have any size."""
+
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TYPE: Final = re.compile(r"(?:list\[(?P<item>\w+)\]|(?P<plain>\w+))(?P<optional>\??)")
 _RESERVED: Final = frozenset({"id", "self", "cls"})
@@ -20,8 +24,8 @@ class Kind(NamedTuple):
     """A type of fields: its name in Python, the module to import it from, and two example values in JSON form.
 
     `column` is the type of a column in a migration. `wrapper` is the type for `mapped_column()`, if the hint is not
-    enough: a class in `columns.py`, or one of SQLAlchemy: `BigInteger`, because an `int` of a request has 64 bits, and
-    `Double`, because its versions take different types for `float`.
+    enough: a class in `columns.py`, or one of SQLAlchemy: `BigInteger`, because an `int` of a request has 64 bits,
+    `Double`, because its versions take different types for `float`, and `String`, because texts have a limit.
     """
 
     hint: str
@@ -32,7 +36,13 @@ class Kind(NamedTuple):
 
 
 KINDS: Final = {
-    "str": Kind("str", None, ('"first"', '"second"'), "sa.String()"),
+    "str": Kind(
+        "str",
+        None,
+        ('"first"', '"second"'),
+        f"sa.String(length={MOST_CHARACTERS})",
+        f"String({MOST_CHARACTERS})",
+    ),
     "int": Kind("int", None, ("1", "2"), "sa.BigInteger()", "BigInteger"),
     "float": Kind("float", None, ("1.5", "2.5"), "sa.Double()", "Double"),
     "bool": Kind("bool", None, ("True", "False"), "sa.Boolean()"),
@@ -69,16 +79,20 @@ class Field(NamedTuple):
 
     @property
     def declaration(self) -> str:
-        """The line in the class.
+        """The line in the class of requests, with the limits of texts and lists.
 
         >>> parse_field("due:date?").declaration
         'due: datetime.date | None = None'
+        >>> parse_field("title:str").declaration
+        'title: Annotated[str, Meta(max_length=1000)]'
         """
-        return f"{self.name}: {self.hint} | None = None" if self.is_optional else f"{self.name}: {self.hint}"
+        item = _limited("str", MOST_CHARACTERS) if self.kind.hint == "str" else self.kind.hint
+        hint = _limited(f"list[{item}]", MOST_ITEMS) if self.is_list else item
+        return f"{self.name}: {hint} | None = None" if self.is_optional else f"{self.name}: {hint}"
 
     @property
     def hint(self) -> str:
-        """The type, without that it may be `None`."""
+        """The type of the column, without limits, and without that it may be `None`."""
         return f"list[{self.kind.hint}]" if self.is_list else self.kind.hint
 
     def sample(self, which: int) -> str:
@@ -87,11 +101,15 @@ class Field(NamedTuple):
         return f"[{value}]" if self.is_list else value
 
 
+def _limited(hint: str, most: int) -> str:
+    return f"Annotated[{hint}, Meta(max_length={most})]"
+
+
 def parse_field(text: str) -> Field:
     """Parse a field.
 
-    >>> parse_field("tags:list[str]").declaration
-    'tags: list[str]'
+    >>> parse_field("sizes:list[int]").declaration
+    'sizes: Annotated[list[int], Meta(max_length=100)]'
 
     Raises `KickError`: `generate-field`.
     """

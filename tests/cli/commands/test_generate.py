@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
@@ -24,6 +25,75 @@ def test_it_needs_a_login(client: TestClient) -> None:
     assert client.get("/books").status_code == 401
     client.login(1)
     assert client.get("/books").status_code == 200
+"""
+LIMITED = """\
+from kick.testing import TestClient
+
+FULL = {
+    "title": "x" * 1000,
+    "summary": "x" * 1000,
+    "tags": ["x" * 1000] * 100,
+    "sizes": [1] * 100,
+    "price": "9999999999.99",
+}
+JSON = {"accept": "application/json"}
+
+
+def test_there_are_limits_when_it_is_created_and_replaced(client: TestClient) -> None:
+    path = f"/books/{client.post('/books', json=FULL).json()['id']}"
+    stored = client.get(path).json()
+    for name, value in (
+        ("title", "x" * 1001),
+        ("summary", "x" * 1001),
+        ("tags", ["x" * 1001]),
+        ("tags", ["x"] * 101),
+        ("sizes", [1] * 101),
+    ):
+        for method, target in (("POST", "/books"), ("PUT", path)):
+            answer = client.request(method, target, json={**FULL, name: value}, headers=JSON)
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["location"].startswith(f"/body/{name}")
+    assert client.get("/books").json() == [stored]
+"""
+NUL = """\
+import pytest
+from kick.testing import TestClient
+
+FULL = {"words": "x", "texts": ["x"], "maybe": "x"}
+JSON = {"accept": "application/json"}
+
+
+@pytest.mark.parametrize("wrong", [{"words": "a\\0"}, {"maybe": "\\0"}])
+def test_a_nul_is_refused(client: TestClient, wrong: dict[str, object]) -> None:
+    before = client.post("/texts", json=FULL).json()
+    for answer in (
+        client.post("/texts", json=FULL | wrong, headers=JSON),
+        client.put(f"/texts/{before['id']}", json=FULL | wrong, headers=JSON),
+    ):
+        assert answer.status_code == 422
+    assert client.get("/texts").json() == [before]
+"""
+IN_MEMORY = """\
+from collections.abc import Iterator
+
+import pytest
+from kick import bootstrap
+from kick.testing import TestClient
+from my_app.books.module import BooksModule
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(bootstrap([BooksModule])) as client:
+        yield client
+"""
+STORED = """
+
+def test_a_number_without_room_is_refused(client: TestClient) -> None:
+    for price in ("10000000000", "-1e30", "1e400", "1" * 10000, "1e999999999"):
+        answer = client.post("/books", json={**FULL, "price": price}, headers=JSON)
+        assert answer.status_code == 422
+    assert client.get("/books").json() == []
 """
 FLAT = """\
 from kick import bootstrap
@@ -113,6 +183,8 @@ def test_a_project_and_its_resources_pass_their_tests_on_postgresql(
     project = make(tmp_path, "--template", template)
     generate(project, "resource", "book", *EVERY_TYPE, *(f"maybe_{each}?" for each in EVERY_TYPE))
     generate(project, "resource", "sheep", "--plural", "sheep", "names:list[str]", "days:list[date]?")
+    generate(project, "resource", "text", "words:str", "texts:list[str]", "maybe:str?")
+    (project / "tests" / "test_nul.py").write_text(NUL)
     name = f"project_{template}_{driver}"
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
@@ -138,6 +210,34 @@ def test_a_resource_is_stored_where_the_project_has_a_database(project: Path) ->
     (project / "migrations" / "versions" / "fork.py").write_text('revision = "f"\ndown_revision = "0001"\n')
     assert 'make migration m="add songs"' in generate(project, "resource", "song", "title:str")
     assert list((project / "migrations" / "versions").glob("*_songs.py")) == []
+
+
+LIMITED_BOOK = ("resource", "book", "title:str", "summary:str?", "tags:list[str]", "sizes:list[int]?", "price:decimal")
+
+
+def test_texts_and_lists_of_a_resource_have_limits_that_its_document_shows(project: Path) -> None:
+    """A page of 50 books with texts of a mebibyte was an answer of 50 MiB."""
+    generate(project, *LIMITED_BOOK)
+    (project / "tests" / "test_limited.py").write_text(LIMITED + STORED)
+    check(project, "pytest", "-q", "-p", "no:asyncio", "tests/test_limited.py")
+    check(project, "ruff", "check")
+    schemas = msgspec.json.decode(kick("openapi", cwd=project).stdout)["components"]["schemas"]
+    for schema in (schemas["Book"], schemas["BookBody"]):
+        properties = schema["properties"]
+        assert properties["title"]["maxLength"] == 1000
+        assert 1000 in [each.get("maxLength") for each in properties["summary"]["anyOf"]]
+        assert (properties["tags"]["maxItems"], properties["tags"]["items"]["maxLength"]) == (100, 1000)
+    assert "title: Mapped[str] = mapped_column(String(1000))" in (project / "my_app/books/tables.py").read_text()
+    (migration,) = (project / "migrations" / "versions").glob("*_books.py")
+    assert 'sa.Column("title", sa.String(length=1000), nullable=False)' in migration.read_text()
+
+
+def test_so_have_those_of_a_resource_in_memory(project: Path) -> None:
+    (project / "tests" / "conftest.py").unlink()
+    generate(project, *LIMITED_BOOK)
+    (project / "tests" / "conftest.py").write_text(IN_MEMORY)
+    (project / "tests" / "test_limited.py").write_text(LIMITED)
+    check(project, "pytest", "-q", "-p", "no:asyncio", "tests/test_limited.py")
 
 
 @pytest.mark.parametrize("arguments", [("resource", "book", "title:str"), ("controller", "books")])

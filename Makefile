@@ -41,10 +41,10 @@ demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for
 
 dev: demo ## the same, by its name in the projects of `kick new`
 
-test: programs lint types ## ruff, mypy, pyright, and all tests but the long ones (5 minutes on two cores)
+test: programs lint mypy ## ruff, mypy, and all tests but the long ones (5 minutes on two cores)
 	$(PYTEST) $(PARALLEL) -m "not long and not nightly" $(ARGS)
 
-test-long: programs .venv/.dev ## the long tests: with `make test`, everything but the nightly ones
+test-long: programs pyright ## pyright, and the long tests: with `make test`, everything but the nightly ones
 	$(PYTEST) $(PARALLEL) -o faulthandler_timeout=900 -m "long and not nightly" $(ARGS)
 
 test-all: test test-long docs audit ## both, the documentation site, and the audit

@@ -329,7 +329,7 @@ class TestElsewhere:
         await mine.leave()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "postgres", "redis", "cluster", "sentinel"])
 @pytest.mark.parametrize("path", ["/socket", "/events"])
 async def test_a_session_that_is_prolonged_elsewhere_lives_on(

@@ -262,7 +262,11 @@ async def costs(site: Site, clock: Clock, measure: Callable[[Awaitable[None]], A
 
 
 @pytest.mark.parametrize(
-    "sizes", [(1_000, 10_000, 100_000), pytest.param((1_000, 1_000_000), marks=pytest.mark.nightly)]
+    "sizes",
+    [
+        pytest.param((1_000, 10_000, 100_000), marks=pytest.mark.long),
+        pytest.param((1_000, 1_000_000), marks=pytest.mark.nightly),
+    ],
 )
 async def test_creating_reading_and_expiring_cost_the_same_however_many_sessions_are_stored(
     sizes: tuple[int, ...],

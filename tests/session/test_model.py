@@ -200,6 +200,7 @@ def visit_that(acts: Callable[[Any], Any], browser: Browser) -> None:
     assert answer.status == 200
 
 
+@pytest.mark.long
 @settings(max_examples=250, deadline=None)
 @given(st.lists(st.lists(operations, max_size=6), min_size=1, max_size=4))
 def test_a_session_is_a_dict_whatever_is_done_to_it(requests: list[list[Operation]]) -> None:
@@ -293,6 +294,7 @@ async def typed_act_on_both(session: Any, model: Typed, operation: Operation) ->
     return model
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(typed_operations, max_size=6), min_size=1, max_size=4))
 def test_typed_data_is_a_plain_instance_whatever_is_done_to_it(requests: list[list[Operation]]) -> None:

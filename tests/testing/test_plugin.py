@@ -209,12 +209,14 @@ def tables_in(server: PostgresServer, schema: str) -> list[str]:
     return [table for (table,) in server.run("SELECT tablename FROM pg_tables WHERE schemaname = %s", schema)]
 
 
+@pytest.mark.long
 def test_the_store_of_the_application_is_used_if_asked_for(tmp_path: Path) -> None:
     project(tmp_path, "def test_it(client): client.login(7)", 'kick_session_store = "application"')
     assert "1 passed" in run(tmp_path)
     assert (tmp_path / "unused.db").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("plugin", "mark", "fixture", "options"),
     [
@@ -270,6 +272,7 @@ def test_a_factory_makes_an_application_for_each_test(tmp_path: Path) -> None:
         assert "2 passed" in run(tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("named", "cause"),
     [
@@ -288,12 +291,14 @@ def test_an_application_that_is_not_there_is_told(tmp_path: Path, named: str, ca
     assert cause in told
 
 
+@pytest.mark.long
 def test_fixtures_of_the_project_come_first(tmp_path: Path) -> None:
     project(tmp_path, "def test_it(client): assert client == 1")
     (tmp_path / "conftest.py").write_text("import pytest\n@pytest.fixture\ndef client(): return 1")
     assert "1 passed" in run(tmp_path)
 
 
+@pytest.mark.long
 def test_a_project_has_options_for_all_its_clients(tmp_path: Path) -> None:
     options = "import pytest\n@pytest.fixture\ndef client_options(): return {'headers': {'x-a': 'b'}, 'origin': None}"
     tests = """
@@ -313,6 +318,7 @@ def test_a_marker_counts_more(client):
     assert "2 passed" in run(tmp_path)
 
 
+@pytest.mark.long
 def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
     loaded = (
         "import sys\ndef test_it(): print(*[n for n in sys.modules if n.startswith(('kick', 'httpx2', 'starlette'))])"

@@ -89,6 +89,7 @@ NOTICED = {
 
 
 @pytest.mark.process
+@pytest.mark.long
 def test_each_mistake_fails_its_test_and_a_good_store_none(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(STORES)
     command = [

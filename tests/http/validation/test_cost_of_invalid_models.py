@@ -49,6 +49,7 @@ def only_pydantic(hint: Any, body: bytes) -> Callable[[], object]:
     return run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BODIES)
 def test_many_errors_cost_little_more_than_pydantic_takes_to_find_them(name: str) -> None:
     """A union of five in 1 MiB took 4.7 seconds, of which pydantic's validation was 0.6."""

@@ -77,6 +77,7 @@ def is_there(value: Any, location: str, start: str) -> bool:
     return True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hint", HINTS, ids=str)
 @settings(deadline=None)
 @given(value=JSON)

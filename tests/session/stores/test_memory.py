@@ -207,6 +207,7 @@ asyncio.run(fill(int(sys.argv[1])))
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux: /proc says what a process takes")
 @pytest.mark.process
+@pytest.mark.long
 @pytest.mark.parametrize("sessions", [100_000, pytest.param(1_000_000, marks=pytest.mark.nightly)])
 def test_as_the_system_sees_it_many_sessions_take_less_than_700_bytes_each(sessions: int) -> None:
     command = [sys.executable, "-c", MANY, str(sessions)]
@@ -258,6 +259,7 @@ async def test_freeing_looks_at_what_has_expired_and_not_at_what_is_stored(
     assert sorted(looked_at) == sorted(expired)
 
 
+@pytest.mark.long
 async def test_an_operation_takes_no_longer_when_a_hundred_times_as_much_is_stored(clock: Clock) -> None:
     async def full(sessions: int) -> Callable[[], Awaitable[None]]:
         store = MemoryStore(max_sessions=sessions, clock=clock)

@@ -297,6 +297,7 @@ class TestWhoWaits:
         assert answer.status == 503
         assert b"is full" in answer.body
 
+    @pytest.mark.long
     async def test_connections_are_no_more_than_allowed(self, postgres_server: PostgresServer) -> None:
         url = f"{postgres_server.store_url(max_connections='2')}&application_name=counted"
         store = PostgresStore(url, timeout=30)

@@ -196,7 +196,7 @@ async def close(chunks: AsyncIterable[Any]) -> None:
 
 async def close_unsent(response: Response, _: BaseException | None = None) -> None:
     """Close what a stream would have read, such as an open file: the response to HEAD sends nothing of it."""
-    chunks = getattr(response, "chunks", None) or getattr(response, "body_iterator", None)
+    chunks: Any = getattr(response, "chunks", None) or getattr(response, "body_iterator", None)
     if hasattr(chunks, "aclose"):
         await close(chunks)
     elif hasattr(chunks, "close"):

@@ -17,6 +17,8 @@ one of them changes:
 | `uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol` | here | the base class, which `ws="auto"` selects |
 | with websockets, its `data_received()`, `receive()`, `queue`, `read_paused`, `transport` | here | waiting messages |
 | with websockets, its `handle_cont()` and `frames` | here | fragments of a message |
+| with websockets, its `handle_events()`, `handshake_initiated`, `conn` | here | handshakes that cannot be parsed |
+| with both libraries, an attribute `scope` since the handshake, and no `cycle` | `request_timeouts` | timeouts |
 | with websockets, its `resume_writing()`, and its event `writable` | here | pings of a client that reads no pongs |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | shutdown |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
@@ -69,6 +71,8 @@ MOST_FRAGMENTS: Final = 4096
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"  # RFC 6585
 )
+
+BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 def http_protocol() -> type[asyncio.Protocol]:
@@ -290,6 +294,16 @@ def _received_in_turn(base: Any) -> Any:
             self.parse_more()
             if not self.held and self._may_parse():
                 self.transport.resume_reading()
+
+        def handle_events(self) -> None:
+            """Handle what was parsed, and answer a handshake that could not be, such as one with a body.
+
+            uvicorn looks only for one that was parsed and is not accepted, and would leave the client waiting.
+            """
+            super().handle_events()
+            if not self.handshake_initiated and self.conn.handshake_exc is not None:
+                self.transport.write(b"".join(self.conn.data_to_send()) or BAD_REQUEST)  # it has a 414 or 431
+                self.transport.close()
 
         def handle_cont(self, event: Any) -> None:
             super().handle_cont(event)

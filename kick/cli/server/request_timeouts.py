@@ -5,9 +5,12 @@ All connections are checked once a second, so the only cost of a request is a co
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
+
+logger: Final = logging.getLogger("kick.cli")
 
 INTERVAL: Final = 1.0
 """Seconds between two checks. A time limit is exceeded by at most as much."""
@@ -38,20 +41,31 @@ class RequestTimeouts:
         self._head = head
         self._body = body
         self._waits: WeakKeyDictionary[Any, Wait] = WeakKeyDictionary()
+        self._failed: WeakSet[Any] = WeakSet()
 
     def check(self, connections: Iterable[Any], now: float) -> None:
         """Close the connections (protocols of uvicorn) that exceed a time limit."""
         for connection in list(connections):
-            found = self._wait_of(connection, now)
-            known = self._waits.get(connection)
-            if found is None:
-                self._waits.pop(connection, None)
-            elif known is None or known.awaited != found.awaited:
-                self._waits[connection] = found
-            elif now - known.since >= known.limit:
-                self._close(connection)
+            try:
+                self._check(connection, now)
+            except Exception:  # it must not end the limits of all others
+                if connection not in self._failed:
+                    self._failed.add(connection)
+                    logger.exception("checking the time limits of a connection failed")
+
+    def _check(self, connection: Any, now: float) -> None:
+        found = self._wait_of(connection, now)
+        known = self._waits.get(connection)
+        if found is None:
+            self._waits.pop(connection, None)
+        elif known is None or known.awaited != found.awaited:
+            self._waits[connection] = found
+        elif now - known.since >= known.limit:
+            self._close(connection)
 
     def _wait_of(self, connection: Any, now: float) -> Wait | None:
+        if not hasattr(connection, "cycle"):  # a WebSocket has none, and has a scope once its handshake has come
+            return None if hasattr(connection, "scope") else Wait(now, self._head, ())
         cycle = connection.cycle
         if cycle is not None and cycle.more_body:
             if connection.flow.read_paused or cycle.waiting_for_100_continue:
@@ -63,8 +77,8 @@ class RequestTimeouts:
 
     def _close(self, connection: Any) -> None:
         self._waits.pop(connection, None)
-        cycle = connection.cycle
-        has_come = cycle is not None or connection.pending
+        cycle = getattr(connection, "cycle", None)
+        has_come = cycle is not None or getattr(connection, "pending", 0)
         if has_come and (cycle is None or cycle.response_complete or not cycle.response_started):
             connection.transport.write(TIMEOUT_RESPONSE)
         connection.transport.close()

@@ -199,12 +199,15 @@ def is_valid_as_read(case: Any, response: Any) -> bool:
 
 
 def is_left_out(case: Any, response: Any) -> bool:
-    """Whether all that is wrong is an object or list in the query that was sent as `page=`: as no parameter."""
+    """Whether all that is wrong is an object or list in the query that was sent as `page=`: as no parameter.
+
+    Of several values of a parameter that is no list, the last one counts.
+    """
     if any(part.mode.is_negative for where, part in case.meta.components.items() if where != "query"):
         return False
     texts = parse_qs(urlsplit(response.request.url).query, keep_blank_values=True)
     sent = (case.query or {}).items()
-    return bool(sent) and all(isinstance(value, dict | list) and not any(texts.get(name, [])) for name, value in sent)
+    return bool(sent) and all(isinstance(value, dict | list) and not texts.get(name, [""])[-1] for name, value in sent)
 
 
 def other_methods(case: Any, response: Any) -> set[str]:

@@ -10,8 +10,9 @@ Any class with `get`, `set`, `destroy` and optionally `touch` is a store. For Re
 
 import json
 import os
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
 from redis.asyncio import Redis
 
 from kick import Controller, Get, Module, Post, RequestContext, bootstrap
@@ -43,6 +44,10 @@ def milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))  # Redis rejects an expiry of 0
 
 
+MOST = 50
+"""The most items in a cart: without a limit, a visitor could store any amount."""
+
+
 @Controller("/cart")
 class CartController:
     @Get("/")
@@ -51,9 +56,10 @@ class CartController:
         return items
 
     @Post("/{item}", status=201)
-    async def add(self, ctx: RequestContext, item: str) -> list[str]:
+    async def add(self, ctx: RequestContext, item: Annotated[str, Meta(max_length=100)]) -> list[str]:
         items: list[str] = ctx.session.setdefault("items", [])
         items.append(item)
+        del items[:-MOST]
         return items
 
     @Post("/checkout")

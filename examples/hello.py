@@ -7,6 +7,7 @@ For passwords, see `examples/auth`.
 """
 
 import os
+from typing import Annotated
 
 import msgspec
 
@@ -15,7 +16,7 @@ from kick.session import session
 
 
 class Login(msgspec.Struct):
-    name: str
+    name: Annotated[str, msgspec.Meta(max_length=100)]
 
 
 @Service()

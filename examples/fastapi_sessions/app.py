@@ -3,8 +3,8 @@
 import os
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Request
-from pydantic import BaseModel
+from fastapi import Depends, FastAPI, HTTPException, Path, Request
+from pydantic import BaseModel, Field
 
 from kick.session import Session, SessionMiddleware, Sessions
 
@@ -41,7 +41,7 @@ CurrentUser = Annotated[str, Depends(user_of)]
 
 
 class Login(BaseModel):
-    name: str
+    name: Annotated[str, Field(max_length=100)]
 
 
 @api.post("/login")
@@ -58,9 +58,9 @@ async def me(user: CurrentUser) -> dict[str, str]:
 
 
 @api.post("/cart/{item}")
-async def add(item: str, session: CurrentSession) -> list[str]:
-    # Of two tabs that add something at the same moment, none loses.
-    cart: list[str] = await session.modify("cart", lambda cart: [*cart, item], [])
+async def add(item: Annotated[str, Path(max_length=100)], session: CurrentSession) -> list[str]:
+    # Of two tabs that add something at the same moment, none loses. A cart has 50 items at most.
+    cart: list[str] = await session.modify("cart", lambda cart: [*cart, item][-50:], [])
     return cart
 
 

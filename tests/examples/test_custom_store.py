@@ -119,6 +119,14 @@ def test_a_store_that_lets_sessions_expire_itself_cannot_travel(example: Any) ->
 # The application under its server
 
 
+def test_a_cart_has_a_limit(example: Any) -> None:
+    with TestClient(example.app) as ada:
+        assert ada.post(f"/cart/{'x' * 101}").status_code == 404
+        for number in range(52):
+            cart = ada.post(f"/cart/{number}").json()
+        assert cart == ada.get("/cart").json() == [str(number) for number in range(2, 52)]
+
+
 def test_a_cart_is_kept_until_the_checkout(client: httpx2.Client, redis_server: RedisServer) -> None:
     assert client.get("/cart").json() == []
     assert keys(redis_server) == []

@@ -63,3 +63,10 @@ def test_two_tabs_lose_no_click() -> None:
             return cart
 
     assert sorted(anyio.run(click)) == sorted(["tea", "cup", *("milk", "sugar") * 5])
+
+
+def test_names_and_carts_have_limits(client: TestClient) -> None:
+    assert client.post("/login", json={"name": "x" * 101}).status_code == 422
+    assert client.post(f"/cart/{'x' * 101}").status_code == 422
+    carts = [client.post(f"/cart/{number}").json() for number in range(52)]
+    assert carts[-1] == [str(number) for number in range(2, 52)]

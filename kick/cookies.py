@@ -34,6 +34,7 @@ _is_domain: Final = re.compile(
 _SAFE_IN_VALUE: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
 _SPACE: Final = " \t"
 _BYTES: Final = {f"{left}{right}".encode(): bytes.fromhex(left + right) for left in hexdigits for right in hexdigits}
+_is_encoded: Final = re.compile(r'[%"\x80-\U0010ffff]').search
 _decode_triplets: Final = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 
 
@@ -108,7 +109,7 @@ def cookies_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if not name.isascii():
             name = _as_utf8(name)
         if name not in found:
-            found[name] = decode_value(value)
+            found[name] = decode_value(value) if _is_encoded(value) else value
     return found
 
 

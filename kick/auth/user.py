@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from inspect import Parameter
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from kick.auth.errors import LoginRequired, bad_loader
 from kick.auth.identities import USER_TYPE, Identity, identity
@@ -19,6 +19,9 @@ from kick.errors import KickError
 from kick.http import Middleware, Raises, RequestContext, Route, Settings
 from kick.middleware.session import SessionLayer
 from kick.session.errors import session_needed
+
+_CONTEXT: Final = "_context"
+"""Name of a parameter beside those of a loader, which may take a `ctx` of its own."""
 
 
 class AuthenticationLayer(Middleware):
@@ -111,8 +114,8 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
     if not needs or needs[0].parameter.kind is Parameter.KEYWORD_ONLY:
         raise bad_loader(load_user, "it does not take the id of a user")
 
-    async def load(ctx: RequestContext, **needed: Any) -> Any:
-        who = identity(ctx)
+    async def load(**needed: Any) -> Any:
+        who = identity(needed.pop(_CONTEXT))
         if who is None:
             return None
         user = load_user(who.user_id, **needed)
@@ -125,7 +128,7 @@ def _providers_of(load_user: Callable[..., Any]) -> list[Provider]:
         return user
 
     # The parameters of the loader are known only now, and the container reads them from the signature.
-    _say(load, [_parameter("ctx", RequestContext), *(_passed_on(each, load_user) for each in needs[1:])])
+    _say(load, [_parameter(_CONTEXT, RequestContext), *(_passed_on(each, load_user) for each in needs[1:])])
     _say(present, [_parameter("user", user_type | None)])
     return [Provider(user_type | None, load, scope="handler"), Provider(user_type, present, scope="handler")]
 

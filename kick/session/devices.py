@@ -67,8 +67,9 @@ class Sessions:
     async def revoke(self, principal: object, *, except_id: str | None = None) -> int:
         """End all sessions of a principal except the one with this id; return the number of sessions ended.
 
-        Requests that use one of these sessions at the moment can no longer write to it. A login that has begun before
-        this call, and is not complete when it returns, gets no session either. `None` has no sessions.
+        Requests that use one of these sessions at the moment can no longer write to it. A login that is stored after
+        this call keeps its session, whenever it has begun: where the call follows a new password, compare a version of
+        the password in the loader of the user, as the guide shows. `None` has no sessions.
         A request that ends its own session calls `logout()` or `login()` next: what it writes otherwise is not stored.
 
         Like all methods here, it raises `SessionUnavailable` if the store does not answer.

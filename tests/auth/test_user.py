@@ -59,6 +59,15 @@ def test_a_loader_may_be_plain_and_take_nothing_else() -> None:
         assert client.get("/things/user").json() == client.get("/things/maybe").json() == "Plain"
 
 
+@pytest.mark.parametrize("name", ["ctx", "context", "needed", "who", "user", "load_user", "request"])
+def test_a_loader_may_take_the_context_by_any_name(name: str) -> None:
+    names: dict[str, Any] = {"User": User, "RequestContext": RequestContext}
+    exec(f"async def load(id: int, {name}: RequestContext) -> User | None: return User(id, {name}.path)", names)
+    with TestClient(make(loader=names["load"])) as client:
+        log_in(client)
+        assert client.get("/things/user").json() == "/things/user"
+
+
 def test_without_a_loader_there_is_the_identity() -> None:
     @Controller("/x")
     class X:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from kick.testing import TestClient
+import pytest
+
+from kick.testing import AsyncTestClient, TestClient
 from tests.guide.pages import application, names_of
 
 ADA = {"name": "Ada", "password": "analytical engine"}
@@ -44,6 +47,39 @@ def test_who_logs_out_everywhere_sees_a_message_on_this_device() -> None:
         assert page.json() == {"success": "You are logged out on all devices."}
         assert laptop.get("/account/goodbye").json() == {}
         assert [each.post("/account/log-out-everywhere").status_code for each in (laptop, phone)] == [401, 401]
+
+
+@pytest.mark.parametrize("is_under_way", [False, True])
+async def test_a_login_with_the_old_password_is_worth_nothing(is_under_way: bool) -> None:
+    names = names_of("login.md", "A new password ends all logins")
+    has_checked, has_changed = asyncio.Event(), asyncio.Event()
+    check = names["check"]
+
+    async def paused(password: str) -> Any:
+        user = await check(password)
+        if has_checked.is_set():
+            return user
+        has_checked.set()
+        await has_changed.wait()
+        return user
+
+    options: Any = {"headers": {"sec-fetch-site": "same-origin"}, "base_url": "https://testserver"}
+    async with AsyncTestClient(names["app"], **options) as thief:
+        owner = thief.another()
+        if is_under_way:
+            names["check"].__globals__["check"] = paused
+            entering = asyncio.create_task(thief.post("/account/login", json={"password": "analytical engine"}))
+            await has_checked.wait()
+        else:
+            await thief.post("/account/login", json={"password": "analytical engine"})
+            assert (await thief.get("/account/me")).status_code == 200
+        assert (await owner.post("/account/login", json={"password": "analytical engine"})).status_code == 204
+        assert (await owner.post("/account/password", json={"password": "difference engine"})).status_code == 204
+        if is_under_way:
+            has_changed.set()
+            assert (await entering).status_code == 204
+        assert [(await each.get("/account/me")).status_code for each in (thief, owner)] == [401, 200]
+        assert (await thief.post("/account/login", json={"password": "analytical engine"})).status_code == 401
 
 
 async def test_of_two_who_register_a_name_at_once_one_gets_it() -> None:

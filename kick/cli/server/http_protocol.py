@@ -318,6 +318,8 @@ def _received_in_turn(base: Any) -> Any:
 
         async def receive(self) -> Any:
             if self.held and self.queue.empty():
+                await asyncio.sleep(0)  # others have their turn after each piece
+            if self.held and self.queue.empty():
                 self.read_paused = False
                 self.parse_more()
                 if not self.held and self._may_parse():

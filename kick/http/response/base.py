@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from copy import copy
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, Self
 
 from starlette.background import BackgroundTask
@@ -20,6 +21,7 @@ TEXT: Final = b"text/plain; charset=utf-8"
 HTML: Final = b"text/html; charset=utf-8"
 
 _new: Final = object.__new__
+_name_of: Final = itemgetter(0)
 _NO_BODY: Final = frozenset({204, 205, 304})
 _breaks_out: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 """Finds characters that a header value must not contain (RFC 9110, section 5.5), such as line breaks."""
@@ -188,9 +190,10 @@ def own_copy(response: Response) -> Response:
 
 def set_header(response: Response, name: bytes, value: bytes) -> None:
     """Set a header and remove others with its name, which is in lower case."""
-    headers = [header for header in response.raw_headers if header[0] != name]
+    headers = response.raw_headers
+    if name in map(_name_of, headers):
+        headers[:] = [header for header in headers if header[0] != name]
     headers.append((name, value))
-    response.raw_headers[:] = headers
 
 
 def add_vary(response: Response, field: bytes) -> None:

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from kick.concurrency import Threads
-from kick.http.response.streaming import Ending, Reason, StreamResponse, close
+from kick.http.response.streaming import IN_A_ROW, Ending, Reason, StreamResponse, close
 from kick.http.validation.encoding import Encode, encode_json
 from kick.shutdown import Shutdown
 
@@ -107,7 +107,12 @@ class EventStream(StreamResponse):
             with self._shutdown.telling(partial(ending.end, Reason.SHUTDOWN)):
                 if self._first:
                     line.send_soon(self._first)
+                left = IN_A_ROW
                 async for event in events:
+                    left -= 1
+                    if not left:
+                        left = IN_A_ROW
+                        await asyncio.sleep(0)
                     await line.send(_encoded(event, self.encode))
                 await line.settle()
         except BaseException:

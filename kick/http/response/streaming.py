@@ -23,6 +23,9 @@ from kick.http.response.base import SafeResponse, header_line
 Chunk: TypeAlias = bytes | str | bytearray | memoryview
 Chunks: TypeAlias = AsyncIterable[Chunk] | Iterable[Chunk]
 
+IN_A_ROW: Final = 32
+"""Pieces of a stream after which others have their turn. When the client has gone, a server's `send` does not wait."""
+
 _END: Final = object()
 _IN_ONE_PIECE: Final = (str, bytes, bytearray, memoryview)
 
@@ -133,8 +136,13 @@ class StreamResponse(SafeResponse):
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         chunks = self.chunks if type(self.chunks) is AsyncGeneratorType else self._pieces()
+        left = IN_A_ROW
         try:
             async for chunk in chunks:
+                left -= 1
+                if not left:
+                    left = IN_A_ROW
+                    await asyncio.sleep(0)
                 if type(chunk) is not bytes:
                     chunk = _bytes(chunk)
                 if chunk:

@@ -325,6 +325,9 @@ class Socket(Generic[In, Out]):
         self._check_open()
         if self._waiting is not None:
             raise RuntimeError("another task waits for a message of this socket already")
+        if self._in_a_row >= _MOST_IN_A_ROW:  # before a message is taken, so that a cancellation loses none
+            await self._take_turns()
+        self._in_a_row += 1
         message: Message | None = None
         try:
             with anyio.CancelScope() as self._waiting:
@@ -352,8 +355,12 @@ class Socket(Generic[In, Out]):
             raise self._closed() from None
         self._in_a_row += 1
         if self._in_a_row >= _MOST_IN_A_ROW:
-            self._in_a_row = 0
-            await anyio.lowlevel.checkpoint()
+            await self._take_turns()
+
+    async def _take_turns(self) -> None:
+        """Let others run: neither a send that need not wait nor a receive of what has come does it."""
+        self._in_a_row = 0
+        await anyio.lowlevel.checkpoint()
 
     async def _drop_all(self, scope: anyio.CancelScope) -> None:
         try:

@@ -16,6 +16,7 @@ import pytest
 from starlette.applications import Starlette
 
 from kick import Controller, Module, Socket, WebSocket, bootstrap
+from kick.cli.server.http_protocol import PIECE
 from kick.cli.server.websocket_limits import UNKNOWN, largest_message
 from kick.http import StaticFiles
 from tests.cli.support import running
@@ -42,6 +43,52 @@ class Waiting:
             await socket.send(str(len(message)).encode())
 
 app = bootstrap([Module("waiting", controllers=[Waiting])])
+"""
+
+COUNTING = """
+import asyncio
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from kick import Controller, Module, Socket, WebSocket, bootstrap
+
+asked: list[int] = []
+taken = 0
+
+async def look():
+    asked.clear()
+    while True:
+        asked.append(taken)
+        await asyncio.sleep(0)
+
+def most_in_a_turn(other):
+    other.cancel()
+    return max(after - before for before, after in zip(asked, [*asked[1:], taken]))
+
+@Controller()
+class Counting:
+    @WebSocket("/count")
+    async def count(self, socket: Socket[bytes, int]) -> None:
+        global taken
+        taken = 0
+        other = asyncio.create_task(look())
+        async for message in socket:
+            taken += 1
+            if message == b"x":
+                await socket.send(most_in_a_turn(other))
+
+async def count(socket):
+    global taken
+    await socket.accept()
+    taken = 0
+    other = asyncio.create_task(look())
+    while True:
+        message = await socket.receive_bytes()
+        taken += 1
+        if message == b"x":
+            await socket.send_text(str(most_in_a_turn(other)))
+
+mounted = Starlette(routes=[WebSocketRoute("/count", count)])
+app = bootstrap([Module("counting", controllers=[Counting], mounts={"/mounted": mounted})])
 """
 
 
@@ -106,11 +153,11 @@ def peak_memory(pid: int) -> int:
 
 
 @contextmanager
-def started(tmp_path: Path, *options: str, library: str) -> Iterator[tuple[int, int]]:
+def started(tmp_path: Path, *options: str, library: str, app: str = APP) -> Iterator[tuple[int, int]]:
     """`kick start` with one of the libraries for WebSockets: its port, and its process."""
     hidden = tmp_path / "hidden"
     hidden.mkdir()
-    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "app.py").write_text(app)
     if library == "wsproto":
         (hidden / "sitecustomize.py").write_text(WITHOUT_WEBSOCKETS)
     port = free_port()
@@ -176,6 +223,22 @@ def test_pongs_that_nobody_reads_take_little_memory(tmp_path: Path) -> None:
         while not received.endswith(b"\x82\x011"):  # it goes on as soon as the pongs are read
             received = received[-8:] + connection.recv(1 << 20)
         sender.join()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("path", ["/count", "/mounted/count"])
+def test_messages_that_are_received_take_turns_with_other_connections(tmp_path: Path, path: str) -> None:
+    """All that a client had sent was received in one turn of the event loop: 262 KB of it took 0.6 seconds."""
+    with (
+        started(tmp_path, library="websockets", app=COUNTING) as (port, _),
+        opened(port, path) as (connection, _),
+    ):
+        sender = threading.Thread(target=connection.sendall, args=(EMPTY * 40_000 + frame(b"x", compressed=False),))
+        sender.start()
+        answer = connection.recv(4096)
+        sender.join()
+    most = int(answer[2:])
+    assert 0 < most <= (64 if path == "/count" else 2 * PIECE // len(EMPTY)), most
 
 
 @pytest.mark.process

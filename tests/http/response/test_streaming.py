@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,6 +93,68 @@ def test_a_generator_is_closed_when_the_client_goes_away(
             assert connection.recv(5)
         assert watched.closed.wait(60)
     assert caplog.records == []
+
+
+SO_MANY = 20_000
+"""Pieces of a generator that waits for nothing. A loop that it holds would make them all."""
+
+
+@pytest.mark.parametrize("of_events", [False, True], ids=["stream", "sse"])
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_generator_that_waits_for_nothing_is_closed_too(serve: Serve, of_events: bool, is_reset: bool) -> None:
+    """When the client has gone, `send` of a server returns at once: nothing else let the loop run."""
+    watched = Watched()
+
+    async def hurried() -> AsyncIterator[Any]:
+        try:
+            for _ in range(SO_MANY):
+                watched.made += 1
+                yield "x" * 1000 if of_events else PIECE
+        finally:
+            watched.closed.set()
+
+    with serve(app_doing(lambda ctx: ctx.sse(hurried()) if of_events else ctx.stream(hurried()))) as url:
+        address = urlsplit(url)
+        for _ in range(5):
+            watched.made = 0
+            watched.closed.clear()
+            with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                if is_reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    assert connection.recv(5)
+            assert watched.closed.wait(60)
+            assert watched.made < SO_MANY
+
+
+@pytest.mark.parametrize("kind", ["stream", "sse"])
+async def test_a_generator_that_waits_for_nothing_lets_others_run(kind: str) -> None:
+    sent = 0
+    turns: list[int] = []
+
+    async def pieces() -> AsyncIterator[str]:
+        for _ in range(1000):
+            yield "x"
+
+    async def send(message: Message) -> None:
+        nonlocal sent
+        sent += 1
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def other() -> None:
+        while True:
+            turns.append(sent)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await app_doing(lambda ctx: getattr(ctx, kind)(pieces()))(SCOPE, receive, send)
+    task.cancel()
+    longest = max(after - before for before, after in pairwise([*turns, sent]))
+    assert longest <= 64, longest
 
 
 @pytest.mark.parametrize("kind", ["endless", "plain"])

@@ -78,7 +78,7 @@ class RequestTimeouts:
     def _close(self, connection: Any) -> None:
         self._waits.pop(connection, None)
         cycle = getattr(connection, "cycle", None)
-        has_come = cycle is not None or getattr(connection, "pending", 0)
+        has_come = cycle is not None or getattr(connection, "pending", False)
         if has_come and (cycle is None or cycle.response_complete or not cycle.response_started):
             connection.transport.write(TIMEOUT_RESPONSE)
         connection.transport.close()

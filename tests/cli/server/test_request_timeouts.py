@@ -130,6 +130,7 @@ class Connection:
         self.flow = SimpleNamespace(read_paused=False)
         self.timeout_keep_alive_task: Any = None
         self.pieces = self.pending = 1
+        self.scope: dict[str, str]
         self.sent = b""
         self.closed = False
         self.transport = self
@@ -173,6 +174,24 @@ class TestWhatCounts:
         for now in (0, 20):
             timeouts.check({connection}, now)
         assert (connection.closed, connection.sent) == (True, b"")
+
+    def test_a_socket_waits_for_its_handshake_only(self, timeouts: RequestTimeouts) -> None:
+        waiting, opened = Connection(), Connection()
+        del waiting.cycle, waiting.pending, opened.cycle
+        opened.scope = {"type": "websocket"}
+        for now in (0, 10):
+            timeouts.check({waiting, opened}, now)
+        assert (waiting.closed, waiting.sent, opened.closed) == (True, b"", False)
+
+    def test_a_failing_check_is_logged_once_and_ends_no_other(
+        self, timeouts: RequestTimeouts, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        failing, slow = Connection(more_body=True), Connection()
+        del failing.flow
+        for now in (0, 10):
+            timeouts.check([failing, slow], now)
+        assert (failing.closed, slow.closed) == (False, True)
+        assert caplog.text.count("AttributeError") == 1
 
     def test_another_request_in_between_is_another_wait(self, timeouts: RequestTimeouts) -> None:
         connection = Connection()

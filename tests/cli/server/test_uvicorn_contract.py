@@ -104,6 +104,30 @@ def test_a_websocket_gets_the_transport_itself(seen: Seen) -> None:
     assert not isinstance(seen.transports[-1], Cork)
 
 
+def websocket(library: str) -> Any:
+    """A protocol of uvicorn before its handshake."""
+    config = uvicorn.Config(hello, ws=library)
+    config.load()
+    assert config.ws_protocol_class is not None
+    return config.ws_protocol_class(config=config, server_state=uvicorn.Server(config).server_state, app_state={})  # type: ignore[call-arg]
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("library", [WEBSOCKETS, "wsproto"])
+def test_a_websocket_has_no_cycle_and_before_its_handshake_no_scope(library: str) -> None:
+    protocol = websocket(library)
+    assert not hasattr(protocol, "cycle")
+    assert not hasattr(protocol, "scope")
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_websocket_knows_its_handshake() -> None:
+    protocol = websocket(WEBSOCKETS)
+    assert (protocol.handshake_initiated, protocol.conn.handshake_exc) == (False, None)
+    assert protocol.conn.data_to_send() == []
+    assert callable(protocol.handle_events)
+
+
 def test_a_request_is_among_the_tasks_of_the_server(seen: Seen) -> None:
     served(seen, SAY_HELLO)
     assert seen.tasks == [1]

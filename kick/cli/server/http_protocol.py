@@ -169,13 +169,22 @@ class InTurn:
         """Note that the next request has its turn."""
         self.running = self.pipeline[-1][0] if self.pipeline else None
 
-    def forget(self) -> None:
+    def handle_websocket_upgrade(self, *event: Any) -> None:
+        """Pass the connection on, unless a response is to be sent first: the last one then ends the connection."""
+        self.held, self.parsed = b"", 0  # a client has to wait for the response
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            super().handle_websocket_upgrade(*event)  # type: ignore[misc]  # of uvicorn
+
+    def connection_lost(self, exc: Exception | None) -> None:
         """Tell the running request that its client has gone, as uvicorn tells the last one, and start no other."""
         self.held, self.parsed = b"", 0
         self.pipeline.clear()
         if self.running is not None and not self.running.response_complete:
             self.running.disconnected = True
             self.running.message_event.set()
+        super().connection_lost(exc)  # type: ignore[misc]  # of uvicorn
 
     def parse_more(self) -> None:
         """Parse what is held, as long as there is room."""
@@ -219,10 +228,6 @@ def _bounded(base: Any) -> Any:
             self.held = b""
             self.parsed = 0
             self.running = None
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self.forget()
-            super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
             if self.pipeline or len(data) > SHORT:  # `held` is empty without a pipeline
@@ -276,13 +281,6 @@ def _bounded(base: Any) -> Any:
             response_complete(self)
             if self.held:
                 self.parse_more()
-
-        def handle_websocket_upgrade(self, *event: Any) -> None:
-            self.held, self.parsed = b"", 0  # a client has to wait for the response
-            if self.cycle is not None and not self.cycle.response_complete:
-                self.cycle.keep_alive = False  # nor can it have two protocols at once: the responses before end it
-                return
-            super().handle_websocket_upgrade(*event)
 
     return Bounded
 

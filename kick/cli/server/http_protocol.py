@@ -11,6 +11,7 @@ one of them changes:
 | with httptools, its `on_headers_complete()`, `on_body()`, `scope`, `headers` | here | heads |
 | with httptools, its `parser`, and a 400 after an exception in a callback of it | here | a missing or second host |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
+| `connection_lost()`; `disconnected`, `message_event`, `keep_alive` of a cycle | here | the same |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
 | its `handle_websocket_upgrade()` | here | removing write coalescing |
@@ -77,8 +78,8 @@ BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-
 
 def http_protocol() -> type[asyncio.Protocol]:
     """Return the protocol class of a server, with write coalescing unless the event loop does this."""
-    counting = _counting(AutoHTTPProtocol) if _is_h11() else _bounded(AutoHTTPProtocol)
-    protocol: type[asyncio.Protocol] = _corked(counting) if _loop_writes_at_once() else counting
+    base = _corked(AutoHTTPProtocol) if _loop_writes_at_once() else AutoHTTPProtocol
+    protocol: type[asyncio.Protocol] = _counting(base) if _is_h11() else _bounded(base)
     return protocol
 
 
@@ -122,6 +123,8 @@ def _counting(base: Any) -> Any:
     class Counting(base):  # type: ignore[misc]
         pieces = pending = 0
         """The number of times that data was received, and the size of the last, for `RequestTimeouts`."""
+        running = None
+        """h11 parses a request when its turn has come, so that uvicorn knows the one that is running."""
 
         def data_received(self, data: bytes) -> None:
             self.pieces += 1
@@ -140,6 +143,8 @@ class InTurn:
 
     held: bytes
     """Bytes that have been received, and are parsed from `parsed` on when there is room."""
+    running: Any
+    """The cycle of the request whose turn it is, while others are or were behind it. uvicorn knows the last one."""
     parsed: int
     parse: Callable[[bytes], None]
     pipeline: Any
@@ -159,6 +164,27 @@ class InTurn:
         self.flow.pause_reading()
         if len(self.held) > MOST_HELD:
             self.transport.close()
+
+    def take_next(self) -> None:
+        """Note that the next request has its turn."""
+        self.running = self.pipeline[-1][0] if self.pipeline else None
+
+    def handle_websocket_upgrade(self, *event: Any) -> None:
+        """Pass the connection on, unless a response is to be sent first: the last one then ends the connection."""
+        self.held, self.parsed = b"", 0  # a client has to wait for the response
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            super().handle_websocket_upgrade(*event)  # type: ignore[misc]  # of uvicorn
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the running request that its client has gone, as uvicorn tells the last one, and start no other."""
+        self.held, self.parsed = b"", 0
+        self.pipeline.clear()
+        if self.running is not None and not self.running.response_complete:
+            self.running.disconnected = True
+            self.running.message_event.set()
+        super().connection_lost(exc)  # type: ignore[misc]  # of uvicorn
 
     def parse_more(self) -> None:
         """Parse what is held, as long as there is room."""
@@ -191,7 +217,7 @@ def _bounded(base: Any) -> Any:
     body, response_complete = base.on_body, base.on_response_complete
 
     class Bounded(InTurn, base):  # type: ignore[misc]
-        __slots__ = ("held", "parsed", "pending", "pieces")
+        __slots__ = ("held", "parsed", "pending", "pieces", "running")
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
@@ -201,6 +227,7 @@ def _bounded(base: Any) -> Any:
             """Bytes that have come since the end of a head or a piece of a body, but for those of a short request."""
             self.held = b""
             self.parsed = 0
+            self.running = None
 
         def data_received(self, data: bytes) -> None:
             if self.pipeline or len(data) > SHORT:  # `held` is empty without a pipeline
@@ -234,7 +261,10 @@ def _bounded(base: Any) -> Any:
                 self.pending = 0
                 if len(self.headers) > MOST_HEADERS:
                     raise ValueError("a request has too many headers")
+            earlier = self.cycle
             headers_complete(self)
+            if self.pipeline and self.running is None:
+                self.running = earlier
 
         def on_chunk_header(self) -> None:
             if self.scope["headers"] is self.headers:
@@ -246,13 +276,11 @@ def _bounded(base: Any) -> Any:
             body(self, data)
 
         def on_response_complete(self) -> None:
+            if self.running is not None:
+                self.take_next()
             response_complete(self)
             if self.held:
                 self.parse_more()
-
-        def handle_websocket_upgrade(self, *event: Any) -> None:
-            self.held, self.parsed = b"", 0  # a client has to wait for the response
-            super().handle_websocket_upgrade(*event)
 
     return Bounded
 

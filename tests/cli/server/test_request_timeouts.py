@@ -130,6 +130,7 @@ class Connection:
         self.flow = SimpleNamespace(read_paused=False)
         self.timeout_keep_alive_task: Any = None
         self.pieces = self.pending = 1
+        self.running: Any = None
         self.scope: dict[str, str]
         self.sent = b""
         self.closed = False
@@ -192,6 +193,13 @@ class TestWhatCounts:
             timeouts.check([failing, slow], now)
         assert (failing.closed, slow.closed) == (False, True)
         assert caplog.text.count("AttributeError") == 1
+
+    def test_a_request_behind_another_is_not_answered_within_its_response(self, timeouts: RequestTimeouts) -> None:
+        connection = Connection(more_body=True)
+        connection.running = Connection(response_started=True).cycle
+        for now in (0, 20):
+            timeouts.check({connection}, now)
+        assert (connection.closed, connection.sent) == (True, b"")
 
     def test_another_request_in_between_is_another_wait(self, timeouts: RequestTimeouts) -> None:
         connection = Connection()

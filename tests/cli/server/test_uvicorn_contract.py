@@ -114,14 +114,14 @@ def websocket(library: str) -> Any:
 
 @pytest.mark.usefixtures("logging_as_before")
 @pytest.mark.parametrize("library", [WEBSOCKETS, "wsproto"])
-def test_a_websocket_has_no_cycle_and_before_its_handshake_no_scope(library: str) -> None:
+async def test_a_websocket_has_no_cycle_and_before_its_handshake_no_scope(library: str) -> None:
     protocol = websocket(library)
     assert not hasattr(protocol, "cycle")
     assert not hasattr(protocol, "scope")
 
 
 @pytest.mark.usefixtures("logging_as_before")
-def test_a_websocket_knows_its_handshake() -> None:
+async def test_a_websocket_knows_its_handshake() -> None:
     protocol = websocket(WEBSOCKETS)
     assert (protocol.handshake_initiated, protocol.conn.handshake_exc) == (False, None)
     assert protocol.conn.data_to_send() == []

@@ -143,8 +143,9 @@ async def test_a_list_of_guests_names_fifty_and_counts_the_others(parts: tuple[A
     local = broker.LocalBroker()
     names = [f"Guest {number:03}" for number in range(120)]
     async with open_house(rooms, local) as house, AsyncExitStack() as guests:
-        for name in reversed(names):
-            guest = await guests.enter_async_context(house.entered("garden", name))
+        for name in reversed(names[1:]):
+            await guests.enter_async_context(house.entered("garden", name))
+        guest = await guests.enter_async_context(house.entered("garden", names[0]))
         while (present := await guest.unread.receive()) != rooms.Present(names[:50], 70):
             assert len(present.names) <= 50
         elsewhere = rooms.Guests("another process", "garden", ["Ada", "Eve"], 8)

@@ -1,4 +1,4 @@
-"""`Threads`: the threads of synchronous handlers."""
+"""`Threads`: the threads of synchronous handlers. And how long a task may run that waits for nothing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ logger: Final = logging.getLogger("kick.http")
 T = TypeVar("T")
 
 DEFAULT_THREADS: Final = 40
+
+IN_A_ROW: Final = 32
+"""Pieces of a stream, or messages of a WebSocket, after which other tasks run. The `send` of a server may never wait,
+most of all when its client has gone, and neither does a queue that has messages."""
 
 
 class Threads:

@@ -35,6 +35,7 @@ _SAFE_IN_VALUE: Final = "!#$&'()*+-./:<=>?@[]^_`{|}~"
 _SPACE: Final = " \t"
 _BYTES: Final = {f"{left}{right}".encode(): bytes.fromhex(left + right) for left in hexdigits for right in hexdigits}
 _is_encoded: Final = re.compile(r'[%"\x80-\U0010ffff]').search
+"""Finds characters because of which `decode_value` may return another text."""
 _decode_triplets: Final = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 
 

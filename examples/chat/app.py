@@ -113,7 +113,6 @@ app = bootstrap(
             secret=os.environ["SESSION_SECRET"],
             store=f"{REDIS_URL}?prefix=chat:" if REDIS_URL else "memory://",
             save_uninitialized=False,
-            max_per_principal=20,
             session_check=SESSION_CHECK,
             cookie={"prefix": "auto"},
         ),

@@ -11,8 +11,8 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from kick.concurrency import Threads
-from kick.http.response.streaming import IN_A_ROW, Ending, Reason, StreamResponse, close
+from kick.concurrency import IN_A_ROW, Threads
+from kick.http.response.streaming import Ending, Reason, StreamResponse, close
 from kick.http.validation.encoding import Encode, encode_json
 from kick.shutdown import Shutdown
 

@@ -17,14 +17,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from kick.concurrency import Threads
+from kick.concurrency import IN_A_ROW, Threads
 from kick.http.response.base import SafeResponse, header_line
 
 Chunk: TypeAlias = bytes | str | bytearray | memoryview
 Chunks: TypeAlias = AsyncIterable[Chunk] | Iterable[Chunk]
-
-IN_A_ROW: Final = 32
-"""Pieces of a stream after which others have their turn. When the client has gone, a server's `send` does not wait."""
 
 _END: Final = object()
 _IN_ONE_PIECE: Final = (str, bytes, bytearray, memoryview)

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Send
 from typing_extensions import TypeVar
 
 import kick.session  # exports `Session` when somebody asks for it: not every application has sessions
+from kick.concurrency import IN_A_ROW
 from kick.http.context.context import RequestContext
 from kick.http.routing.decorators import SocketInfo
 from kick.http.routing.route import Route
@@ -32,10 +33,6 @@ POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 
 _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
-
-
-_MOST_IN_A_ROW: Final = 32
-"""The number of messages after which other tasks run, because the `send` of a server may never wait."""
 
 
 class SocketClosed(Exception):
@@ -325,7 +322,7 @@ class Socket(Generic[In, Out]):
         self._check_open()
         if self._waiting is not None:
             raise RuntimeError("another task waits for a message of this socket already")
-        if self._in_a_row >= _MOST_IN_A_ROW:  # before a message is taken, so that a cancellation loses none
+        if self._in_a_row >= IN_A_ROW:  # before a message is taken, so that a cancellation loses none
             await self._take_turns()
         self._in_a_row += 1
         message: Message | None = None
@@ -354,7 +351,7 @@ class Socket(Generic[In, Out]):
             self.end(ABNORMAL, "")
             raise self._closed() from None
         self._in_a_row += 1
-        if self._in_a_row >= _MOST_IN_A_ROW:
+        if self._in_a_row >= IN_A_ROW:
             await self._take_turns()
 
     async def _take_turns(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from math import inf
 from typing import Any, Final, TypeAlias
 
 from kick.session.errors import SessionUnavailable
@@ -126,9 +127,16 @@ class _InLoop:
         return [each for each in self.sessions.values() if each.principal == principal or each.key in keys]
 
     async def _check_again_and_again(self) -> None:
+        """Ask for all sessions at each interval, and between these for those that should have expired."""
+        round_at = self.loop.time() + self._connections.interval
         while True:
-            await asyncio.sleep(self._wait())
-            await self._check_and_log(self.sessions.values())
+            await asyncio.sleep(max(LEAST_WAIT, min(round_at - self.loop.time(), self._until_expiry() + LEAST_WAIT)))
+            if self.loop.time() < round_at:
+                now = self._connections.now()
+                await self._check_and_log([each for each in self.sessions.values() if each.expires_at <= now])
+            else:
+                await self._check_and_log(self.sessions.values())
+                round_at = self.loop.time() + self._connections.interval
 
     async def _check_and_log(self, sessions: Iterable[_Watched]) -> None:
         try:
@@ -136,9 +144,9 @@ class _InLoop:
         except Exception:  # of any kind: the other connections must still be checked
             logger.exception("the sessions of open connections could not be checked")
 
-    def _wait(self) -> float:
-        soonest = min((each.expires_at for each in self.sessions.values()), default=float("inf"))
-        return max(LEAST_WAIT, min(self._connections.interval, soonest - self._connections.now() + LEAST_WAIT))
+    def _until_expiry(self) -> float:
+        soonest = min((each.expires_at for each in self.sessions.values()), default=inf)
+        return soonest - self._connections.now()
 
     async def _check_one(self, watched: _Watched) -> None:
         key, session_id = watched.key, watched.session_id

@@ -538,8 +538,10 @@ class TestTheRegistry:
             answer = answers[key]
             return await answer if asyncio.isfuture(answer) else answer
 
-        record = Record(fields={}, created_at=0.0, issued_at=0.0, seen_at=0.0, expires_at=2e9, principal="7")
-        return Connections(load, time.time, 3600), record
+        return Connections(load, time.time, 3600), self.record(2e9)
+
+    def record(self, expires_at: float) -> Record:
+        return Record(fields={}, created_at=0.0, issued_at=0.0, seen_at=0.0, expires_at=expires_at, principal="7")
 
     async def test_an_error_of_one_connection_disturbs_no_other(self) -> None:
         connections, record = self.make({})
@@ -552,6 +554,31 @@ class TestTheRegistry:
         connections.add("a" * 36, record, lambda: told.append(1))
         connections.ended(key_of("a" * 36))
         assert told == [1]
+
+    @pytest.mark.parametrize(("interval", "others_are_asked"), [(3600, False), (0.2, True)])
+    async def test_a_session_that_expires_costs_no_call_for_the_others(
+        self, interval: float, *, others_are_asked: bool
+    ) -> None:
+        asked: list[str] = []
+        known = {key_of(f"{number:036}"): self.record(2e9) for number in range(100)}
+        known[key_of("b" * 36)] = self.record(time.time() + 0.3)
+
+        async def load(key: str) -> Record | None:
+            asked.append(key)
+            return known[key] if known[key].expires_at > time.time() else None
+
+        connections = Connections(load, time.time, interval)
+        told = asyncio.Event()
+        cancels = [connections.add("b" * 36, known[key_of("b" * 36)], told.set)]
+        cancels += [
+            connections.add(f"{number:036}", record, told.set)
+            for number, record in enumerate(list(known.values())[:100])
+        ]
+        await asyncio.wait_for(told.wait(), QUICKLY)
+        assert (set(asked) > {key_of("b" * 36)}) is others_are_asked
+        for cancel in cancels:
+            cancel()
+        assert connections.count == 0
 
     async def test_a_rotation_while_the_store_is_asked_is_no_end(self) -> None:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

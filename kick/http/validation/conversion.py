@@ -11,7 +11,7 @@ import enum
 import re
 from abc import ABCMeta
 from codecs import BOM_UTF8
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from types import NoneType, UnionType
@@ -61,6 +61,7 @@ Convert = Callable[[Any], Any]
 
 _SCALARS: Final = (str, int, float, bool, bytes, UUID, datetime, date, time, timedelta, Decimal)
 _LISTS: Final = (list, tuple, set, frozenset)
+_FLOATS: Final = (types.FloatType, types.DecimalType, types.AnyType)
 
 
 def json_decoder(hint: Any) -> Decode:
@@ -77,7 +78,7 @@ def json_decoder(hint: Any) -> Decode:
     decode, finder = msgspec.json.Decoder(hint).decode, ErrorFinder(hint)
     by_integer, check, is_within = finder_by_integer(hint, finder), text_check(hint), range_check(hint)
     may_be_out, fits = screen(hint), range_check(hint, from_json=True)
-    nests = _nests(hint)
+    nests, reads_floats = _nests(hint), _reads_floats(hint)
     decode_slow = _decoder_of_slow_texts(hint, nests=nests)
 
     def decode_body(body: bytes) -> Any:
@@ -89,7 +90,7 @@ def json_decoder(hint: Any) -> Decode:
             else:
                 if check is not None:
                     check(body)
-                is_slow = has_extreme_numbers(body) or (nests and is_deep(body))
+                is_slow = (reads_floats and has_extreme_numbers(body)) or (nests and is_deep(body))
                 value = (decode_slow if is_slow else decode)(body)
                 if is_within is None or not may_be_out(body) or is_within(value):
                     return value
@@ -121,6 +122,11 @@ def _decoder_of_slow_texts(hint: Any, *, nests: bool) -> Decode:
     if not nests and not any(plain(each) is float for each in types_within(hint)):
         return msgspec.json.Decoder(hint, float_hook=read_float).decode
     return lambda body: msgspec.convert(decode_extreme(body), hint, str_keys=True)
+
+
+def _reads_floats(hint: Any) -> bool:
+    """Return whether valid values may hold floats. If not, msgspec stops at the first, or skips it without reading."""
+    return any(isinstance(each, _FLOATS) for each in _infos(info_of(hint)))
 
 
 def _nests(hint: Any) -> bool:
@@ -312,19 +318,22 @@ def _is_data(hint: Any) -> bool:
     return issubclass(hint, dict) or is_model(hint)
 
 
-def _custom_types(info: Any, seen: set[int] | None = None) -> list[Any]:
+def _custom_types(info: types.Type) -> list[Any]:
     """Return the classes within a type that msgspec cannot validate: it only calls `isinstance`."""
-    seen = set() if seen is None else seen
-    if id(info) in seen:
-        return []
-    seen.add(id(info))
-    if isinstance(info, msgspec.inspect.CustomType):
-        return [info.cls]
-    children: list[Any] = [field.type for field in getattr(info, "fields", ())]
-    for name in ("item_type", "key_type", "value_type", "type"):
-        child = getattr(info, name, None)
-        if child is not None:
-            children.append(child)
-    children += getattr(info, "item_types", ())
-    children += getattr(info, "types", ())
-    return [custom for child in children for custom in _custom_types(child, seen)]
+    return [each.cls for each in _infos(info) if isinstance(each, types.CustomType)]
+
+
+def _infos(info: types.Type) -> Iterator[types.Type]:
+    """Yield a type as msgspec describes it, and all types within it, each once."""
+    seen: set[int] = set()
+    left: list[Any] = [info]
+    while left:
+        info = left.pop()
+        if id(info) in seen:
+            continue
+        seen.add(id(info))
+        yield info
+        children: list[Any] = [field.type for field in getattr(info, "fields", ())]
+        children += (getattr(info, name, None) for name in ("item_type", "key_type", "value_type", "type"))
+        children += (*getattr(info, "item_types", ()), *getattr(info, "types", ()))
+        left += (each for each in reversed(children) if each is not None)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import pydantic
@@ -27,6 +29,16 @@ class Note(msgspec.Struct):
 
 class Model(pydantic.BaseModel):
     title: str
+
+
+@dataclass
+class Dated:
+    day: date = date(2026, 1, 1)
+    notes: list[Note] = field(default_factory=list)
+
+
+class Named(TypedDict, total=False):
+    count: int | None
 
 
 class Chart(msgspec.Struct):
@@ -104,7 +116,10 @@ def reading(decode: Callable[[bytes], Any], body: bytes) -> Callable[[], None]:
 class TestExtremeNumbers:
     """msgspec reads a number near the limits of a float a hundred times as slowly as others."""
 
-    HINTS = (list[float], list[float | str], Any, list[Any], list[str], dict[int, int], dict[str, float], Note, Model)
+    HINTS = (
+        *(list[float], list[float | str], Any, list[Any], dict[str, float], Note, Model),
+        *(list[str], list[int | None], set[int], dict[int, int], tuple[int, ...], Leaf | Not | And),
+    )
 
     @pytest.mark.parametrize("number", ["1e308", "9E+307", "1.7976931348623157e308", "5e-324", "-1e0300"])
     @pytest.mark.parametrize("hint", HINTS, ids=str)
@@ -115,6 +130,33 @@ class TestExtremeNumbers:
             return reading(decode, many(number).encode())
 
         assert_costs_at_most(20, read(number), read("1.5"))
+
+    @pytest.mark.parametrize("hint", [Note, Dated, Named, Leaf | Not | And], ids=str)
+    @pytest.mark.parametrize("shape", ['{{"other": {}, "title": "a", "type": "leaf"}}', '{{"a": {0}, "b": [[{0}]]}}'])
+    def test_neither_do_those_that_no_field_takes(self, hint: Any, shape: str) -> None:
+        decode = json_decoder(hint)
+
+        def read(number: str) -> Callable[[], object]:
+            return reading(decode, shape.format(many(number)).encode())
+
+        assert_costs_at_most(20, read("1e308"), read("1.5"))
+
+    def test_a_type_without_floats_is_not_searched_for_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        decoders = [json_decoder(hint) for hint in (list[Note], list[int | str | None], dict[str, Dated])]
+        others = [json_decoder(hint) for hint in (list[Any], list[dict[str, Any]], dict[str, Chart], list[list])]  # type: ignore[type-arg]
+        asked: list[int] = []
+
+        def has_none(text: bytes | str) -> bool:
+            asked.append(len(text))
+            return False
+
+        monkeypatch.setattr("kick.http.validation.conversion.has_extreme_numbers", has_none)
+        for decode in decoders:
+            decode(b"%s %s" % (b" " * (1 << 15), b"{}" if decode is decoders[-1] else b"[]"))
+        assert asked == []
+        for decode in others:
+            decode(b"%s %s" % (b" " * (1 << 15), b"{}" if decode is others[2] else b"[]"))
+        assert len(asked) == len(others)
 
     def test_neither_do_those_of_a_message_a_form_and_integer_keys(self) -> None:
         by_key = json_decoder(dict[int, Any])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,24 +35,48 @@ class LoginController:
         return {"a": 1}
 
 
-@contextmanager
-def journey() -> Iterator[list[str]]:
-    """Note the file of kick that runs, at each call, return, and resumption after a wait."""
-    steps: list[str] = []
+class Journey:
+    """The files of kick that run, and which of them call which."""
 
-    def note(frame: FrameType | None, event: str, _: Any) -> None:
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        """The file after each call, return, and resumption after a wait."""
+        self.calls: set[tuple[str, str]] = set()
+
+    @property
+    def changes(self) -> list[str]:
+        """The steps that lead to another file than the one before."""
+        return [after for before, after in zip(["", *self.steps], self.steps, strict=False) if after != before][1:]
+
+    @property
+    def files(self) -> set[str]:
+        return set(self.steps)
+
+    def note(self, frame: FrameType | None, event: str, _: Any) -> None:
+        """Note what `sys.setprofile` tells."""
         if event not in ("call", "return") or frame is None or not frame.f_code.co_filename.startswith(KICK):
             return
-        if event == "return":
-            frame = frame.f_back
-            while frame is not None and not frame.f_code.co_filename.startswith(KICK):
-                frame = frame.f_back
-        if frame is not None:
-            steps.append(frame.f_code.co_filename.removeprefix(KICK))
+        caller = file_of(frame.f_back)
+        here = file_of(frame) if event == "call" else caller
+        if here is not None:
+            self.steps.append(here)
+        if event == "call" and here is not None and caller is not None and here != caller:
+            self.calls.add((caller, here))
 
-    sys.setprofile(note)
+
+def file_of(frame: FrameType | None) -> str | None:
+    """The file of kick in which a frame is, or the nearest of those that called it."""
+    while frame is not None and not frame.f_code.co_filename.startswith(KICK):
+        frame = frame.f_back
+    return None if frame is None else frame.f_code.co_filename.removeprefix(KICK)
+
+
+@contextmanager
+def journey() -> Iterator[Journey]:
+    noted = Journey()
+    sys.setprofile(noted.note)
     try:
-        yield steps
+        yield noted
     finally:
         sys.setprofile(None)
 
@@ -73,11 +98,6 @@ async def request(app: Any, method: str, path: str, cookie: bytes) -> dict[bytes
     return dict(sent[0]["headers"])
 
 
-def changes(steps: list[str]) -> list[str]:
-    """The steps that lead to another file than the one before."""
-    return [after for before, after in zip(["", *steps], steps, strict=False) if after != before][1:]
-
-
 async def test_a_login_leads_through_few_files_and_seldom_back_and_forth(redis_url: str) -> None:
     # With such a time limit, no timer of the store comes in between.
     store = RedisStore(redis_url, timeout=3600)
@@ -96,6 +116,11 @@ async def test_a_login_leads_through_few_files_and_seldom_back_and_forth(redis_u
     with journey() as login:
         await request(app, "POST", "/login", cookie)
     await store.aclose()
-    assert (len(set(plain)), len(changes(plain))) == (4, 6)
-    assert len(set(login)) <= MOST_FILES, sorted(set(login))
-    assert 0 < len(changes(login)) <= MOST_CHANGES, "\n".join(changes(login))
+    assert (len(plain.files), len(plain.changes)) == (4, 6)
+    assert len(login.files) <= MOST_FILES, sorted(login.files)
+    assert 0 < len(login.changes) <= MOST_CHANGES, "\n".join(login.changes)
+    assert len(login.calls) > len(login.files)
+    called: dict[str, set[str]] = {}
+    for caller, callee in login.calls:
+        called.setdefault(caller, set()).add(callee)
+    TopologicalSorter(called).prepare()  # raises an error if a file calls one that has called it, directly or not

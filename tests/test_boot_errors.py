@@ -442,6 +442,7 @@ ROWS = [
         handler("async def show(self, page: int = 1)"),
         "asks for page: int",
         {"page: int = 1)": "{1})", "@Controller('/x')": "{2}\n@Controller('/x')"},
+        ask={"target": "/x?page=7"},
         name="default",
     ),
     Row(

@@ -284,12 +284,12 @@ def scalar_parameter(
     name: str, type_name: str, place: str, *, default: str | None = None, fits_path: bool = True
 ) -> KickError:
     """Return the error for a handler parameter of a plain type; `default` is its default as it is written."""
-    field = f"{name}: {type_name}" if default is None else f"{name}: {type_name} = {default}"
+    marked = f"{name}: Query[{type_name}]" if default is None else f"{name}: Query[{type_name}] = {default}"
     path = f"For a path parameter put `{{{name}}}` into the path; for" if fits_path else "For"
     return KickError(
         "handler-scalar",
         cause=f"{place} asks for {name}: {type_name}, which is neither in the path nor a service.",
-        fix=f"{path} a query parameter declare `query: Query` with `class Query(msgspec.Struct): {field}`.",
+        fix=f"{path} a parameter of the query string declare `{marked}`, with `from kick import Query`.",
     )
 
 
@@ -305,8 +305,8 @@ def data_parameter(name: str, type_name: str, place: str, *, has_names: bool = T
 
 def unsupported_type(part: str, type_name: str, place: str, reason: str, *, name: str = "") -> KickError:
     """Return the error for a type that nothing can be validated as."""
-    if part in ("header", "cookie"):
-        fix = f"Give it a plain type, as in `{name}: {part.capitalize()}[str]`."
+    if part in ("header", "cookie", "query parameter"):
+        fix = f"Give it a plain type, as in `{name}: {part.partition(' ')[0].title()}[str]`."
     elif part == "path":
         fix = f"Use constraints that fit the type, as in `{name}: Annotated[int, Meta(ge=1)]`."
     elif part == "form":

@@ -55,6 +55,15 @@ def test_a_query_string_is_typed() -> None:
         assert {error["location"] for error in errors} == {"/query/page", "/query/order"}
 
 
+def test_a_parameter_of_the_query_string_is_a_parameter_of_the_handler() -> None:
+    with TestClient(application("requests.md", "One parameter of the query string")) as client:
+        found = client.get("/notes/latest?limit=5&tag=home&tag=work&from=2026-01-31").json()
+        assert found == {"limit": 5, "tags": ["home", "work"], "since": "2026-01-31"}
+        assert client.get("/notes/latest?limit=&other=1").json() == {"limit": 20, "tags": [], "since": None}
+        errors = client.get("/notes/latest?limit=0&from=today").json()["errors"]
+        assert {error["location"] for error in errors} == {"/query/limit", "/query/from"}
+
+
 def test_headers_and_cookies_are_parameters() -> None:
     with TestClient(application("requests.md", "Headers and cookies")) as client:
         headers = {

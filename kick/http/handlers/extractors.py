@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
+from functools import partial
 from typing import Any, Final
 
 from kick.exceptions import FieldError, NotFound, UnprocessableEntity, UnsupportedMediaType
 from kick.http.context.context import RequestContext
 from kick.http.handlers.form import Form
+from kick.http.handlers.parameters import FromQuery, marker_of, unmarked
 from kick.http.request.body import FORM, JSON, MULTIPART, accepted, is_json
 from kick.http.request.upload_limits import file_fields
 from kick.http.validation.conversion import Role, converter, is_constrained, json_decoder, role_of
 from kick.http.validation.errors import pointer
-from kick.http.validation.fields import Texts, collector, has_items, has_names
+from kick.http.validation.fields import Texts, collector, has_items, has_names, value_collector
 from kick.http.validation.form_messages import own_messages
 from kick.http.validation.json_text import invalid, malformed
 
@@ -23,6 +26,18 @@ NO_DEFAULT: Final = object()
 
 _LISTED: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 """Finds the items of a header that is a list. A comma in quotes does not separate items (RFC 9110, section 5.6.4)."""
+
+
+def default_maker(default: Any) -> Callable[[], Any] | None:
+    """Return a function that returns a default: a new object each time if handlers can change it. `None` for none.
+
+    >>> make = default_maker([])
+    >>> make() == make(), make() is make(), default_maker(NO_DEFAULT)
+    (True, False, None)
+    """
+    if default is NO_DEFAULT:
+        return None
+    return partial(deepcopy, default) if type(default) in (list, set, dict) else lambda: default
 
 
 def query_reader(hint: Any, default: Any) -> Getter:
@@ -36,12 +51,45 @@ def query_reader(hint: Any, default: Any) -> Getter:
     if file_fields(hint):
         raise TypeError("files come with a form, in `body`")
 
+    made = default_maker(default)
+
     def read(ctx: RequestContext[Any]) -> Any:
-        if default is not NO_DEFAULT and not ctx.scope["query_string"]:
-            return default
+        if made is not None and not ctx.scope["query_string"]:
+            return made()
         return convert(collect(ctx.query))
 
     return read
+
+
+def parameter_reader(name: str, hint: Any, default: Any) -> Getter:
+    """Return a function that reads the parameter `name` of the query string; several are one list.
+
+    Raises `TypeError` if `hint` is not a plain type or a list of plain types.
+    """
+    convert, collect = _plain_converter(hint, pointer("query", name)), value_collector(hint)
+    location = pointer("/query", name)
+    made = default_maker(default)
+
+    def read(ctx: RequestContext[Any]) -> Any:
+        value = collect(ctx.query.getlist(name))
+        if value is not None:
+            return convert(value)
+        if made is None:
+            raise invalid([_missing(location, "This parameter is required")])
+        return made()
+
+    return read
+
+
+def is_one_parameter(hint: Any) -> bool:
+    """Return whether `Query[T]` takes one parameter of the query string: `T` is a plain type, or there is a name.
+
+    >>> from kick.http import Query
+    >>> is_one_parameter(Query[int | None]), is_one_parameter(Query[list[str]]), is_one_parameter(Query[dict[str, int]])
+    (True, True, False)
+    """
+    marker = marker_of(hint)
+    return isinstance(marker, FromQuery) and (marker.name is not None or role_of(unmarked(hint)) is Role.SCALAR)
 
 
 def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Getter:
@@ -53,6 +101,7 @@ def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Get
     if hint is bytes:
         return lambda ctx: ctx.raw_body
     decode, convert, collect = json_decoder(hint), converter(hint, "body"), _collector(hint, elsewhere)
+    made = default_maker(default)
 
     def read(ctx: RequestContext[Any]) -> Any:
         said, raw = ctx.announced, ctx.received
@@ -64,8 +113,8 @@ def body_reader(hint: Any, default: Any, elsewhere: Collection[str] = ()) -> Get
         if media_type == MULTIPART or (raw and media_type == FORM):
             return convert(collect(ctx.form))
         if not raw:
-            if default is not NO_DEFAULT:
-                return default
+            if made is not None:
+                return made()
             if media_type == FORM:
                 return convert({})
             raise invalid([{"location": "/body", "message": "A body is required", "code": "missing"}])
@@ -112,6 +161,7 @@ def file_reader(name: str, hint: Any, default: Any) -> Getter:
     """
     convert = converter(hint, pointer("body", name))
     several = has_items(hint)
+    made = default_maker(default)
 
     def read(ctx: RequestContext[Any]) -> Any:
         media_type = ctx.media_type
@@ -120,9 +170,9 @@ def file_reader(name: str, hint: Any, default: Any) -> Getter:
         found = ctx.form.getlist(name)
         if found:
             return convert(found if several else found[-1])
-        if default is NO_DEFAULT:
+        if made is None:
             raise invalid([_missing(pointer("/body", name), "A file is required")])
-        return default
+        return made()
 
     return read
 
@@ -134,13 +184,14 @@ def header_reader(name: str, hint: Any, default: Any) -> Getter:
     """
     convert, several = _plain_converter(hint, pointer("header", name)), has_items(hint)
     wanted, location = name.encode("latin-1"), pointer("/header", name)
+    made = default_maker(default)
 
     def read(ctx: RequestContext[Any]) -> Any:
         lines = [value.decode("latin-1") for each, value in ctx.scope["headers"] if each == wanted]
         if not lines:
-            if default is NO_DEFAULT:
+            if made is None:
                 raise invalid([_missing(location, "This header is required")])
-            return default
+            return made()
         text = ", ".join(lines)
         return convert([each.strip() for each in _LISTED.findall(text) if each.strip()] if several else text)
 
@@ -152,14 +203,15 @@ def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
     convert, location = _plain_converter(hint, pointer("cookie", name)), pointer("/cookie", name)
     if has_items(hint):
         raise TypeError("a cookie has one value")
+    made = default_maker(default)
 
     def read(ctx: RequestContext[Any]) -> Any:
         text = ctx.cookies.get(name)
         if text is not None:
             return convert(text)
-        if default is NO_DEFAULT:
+        if made is None:
             raise invalid([_missing(location, "This cookie is required")])
-        return default
+        return made()
 
     return read
 

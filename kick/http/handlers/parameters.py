@@ -4,6 +4,9 @@
 |---|---|
 | `note: Body[Note]` | the body, as `body: Note` does |
 | `page: Query[Page]` | the query string, as `query: Page` does |
+| `limit: Query[int] = 10` | the parameter `limit` of the query string: a plain type takes one parameter |
+| `tags: Query[list[str]] = []` | all parameters `tags` |
+| `since: Annotated[date, FromQuery("from")]` | the parameter of that name |
 | `user_agent: Header[str]` | the header `User-Agent` |
 | `if_match: Header[str \\| None] = None` | the header `If-Match`, or `None` |
 | `accept: Header[list[str]]` | the items of the header |
@@ -33,11 +36,21 @@ class FromBody(msgspec.Struct, frozen=True):
 
 
 class FromQuery(msgspec.Struct, frozen=True):
-    """Marks a parameter that gets the whole query string. `Query[Page]` is `Annotated[Page, FromQuery()]`.
+    """Marks a parameter that gets the query string. `Query[Page]` is `Annotated[Page, FromQuery()]`.
 
-    >>> marker_of(Query[dict[str, int]])
-    FromQuery()
+    A plain type, such as `int`, `date | None` or `list[str]`, takes one parameter of the query string. The default
+    `name` is that of the parameter. A type with fields takes all of them, and no name.
+
+    >>> FromQuery("from").wire_name("since"), FromQuery().wire_name("limit")
+    ('from', 'limit')
     """
+
+    name: str | None = None
+    """The name in the query string; by default that of the parameter."""
+
+    def wire_name(self, parameter: str) -> str:
+        """Return the name in the query string."""
+        return self.name or parameter
 
 
 class FromHeader(msgspec.Struct, frozen=True):
@@ -76,7 +89,7 @@ Body: TypeAlias = Annotated[T, FromBody()]
 """A parameter of any name that gets the body: `note: Body[Note]`."""
 
 Query: TypeAlias = Annotated[T, FromQuery()]
-"""A parameter of any name that gets the query string: `page: Query[Page]`."""
+"""A parameter that gets the query string, `page: Query[Page]`, or one of its parameters, `limit: Query[int] = 10`."""
 
 Header: TypeAlias = Annotated[T, FromHeader()]
 """A parameter that gets the header of its name: `user_agent: Header[str]`."""

@@ -7,6 +7,7 @@
 | `body: T`, `name: Body[T]` | the body, validated as `T` |
 | `name: Form[T]` | the form, validated as `T`, or its errors and what was typed |
 | `query: T`, `name: Query[T]` | the query string, validated as `T` |
+| `name: Query[int]`, of another plain type | the parameter of that name in the query string |
 | `name: Header[T]`, `name: Cookie[T]` | the header or cookie of that name, validated as `T` |
 | `name: UploadFile`, `name: list[UploadFile]` | the files in that field of a multipart form |
 | any other | the dependency of its type, from the container |
@@ -51,6 +52,8 @@ from kick.http.handlers.extractors import (
     form_reader,
     gathering,
     header_reader,
+    is_one_parameter,
+    parameter_reader,
     path_reader,
     query_reader,
 )
@@ -77,6 +80,9 @@ class Source(enum.Enum):
     PATH = "path"
     BODY = "body"
     QUERY = "query"
+    """The whole query string."""
+    PARAMETER = "query parameter"
+    """One parameter of the query string."""
     HEADER = "header"
     COOKIE = "cookie"
     FILE = "file"
@@ -93,7 +99,7 @@ _SOURCES: Final = {
     FromCookie: Source.COOKIE,
 }
 
-_READ: Final = (Source.BODY, Source.FORM, Source.QUERY, Source.HEADER, Source.COOKIE)
+_READ: Final = (Source.BODY, Source.FORM, Source.QUERY, Source.PARAMETER, Source.HEADER, Source.COOKIE)
 """Sources of values that are validated as the type of the parameter."""
 
 
@@ -220,7 +226,7 @@ class CallPlan:
         elif name in path_names:
             source = Source.PATH
         elif (marker := marker_of(hint)) is not None:
-            source = _SOURCES[type(marker)]
+            source = Source.PARAMETER if is_one_parameter(hint) else _SOURCES[type(marker)]
             if source in (Source.BODY, Source.QUERY):
                 hint = unmarked(hint)
         elif form_type(hint) is not None:
@@ -263,7 +269,11 @@ class CallPlan:
                 )
             except TypeError as error:
                 is_marked = marker_of(hint) is not None or (source is Source.FORM and form_type(hint) is None)
-                shown = f"{source.name.title()}[{type_name(unmarked(hint))}]" if is_marked else type_name(hint)
+                shown = (
+                    f"{source.value.partition(' ')[0].title()}[{type_name(unmarked(hint))}]"
+                    if is_marked
+                    else type_name(hint)
+                )
                 self.problems.append(unsupported_type(source.value, shown, self.place, str(error), name=argument.name))
         bodies = [each for each in self.arguments if each.source in (Source.BODY, Source.FORM)]
         if len(bodies) > 1:
@@ -296,6 +306,8 @@ class CallPlan:
         if source is Source.PATH:
             return path_reader(name, hint, self.info.path_errors)
         marker = marker_of(hint)
+        if isinstance(marker, FromQuery):
+            return parameter_reader(marker.wire_name(name), unmarked(hint), default)
         if isinstance(marker, FromHeader):
             return header_reader(marker.wire_name(name), unmarked(hint), default)
         if isinstance(marker, FromCookie):

@@ -27,6 +27,8 @@ from kick.http.handlers.extractors import (
     body_reader,
     cookie_reader,
     header_reader,
+    is_one_parameter,
+    parameter_reader,
     query_reader,
 )
 from kick.http.handlers.parameters import FromBody, FromCookie, FromHeader, FromQuery, marker_of, unmarked
@@ -37,6 +39,7 @@ from kick.http.validation.errors import pointer
 
 BODY: Final = "body"
 PATH: Final = "path"
+PARAMETER: Final = "query parameter"
 
 _SOURCES: Final = {FromBody: BODY, FromQuery: "query", FromHeader: "header", FromCookie: "cookie"}
 
@@ -89,7 +92,7 @@ class ProviderParameters:
     def _source_of(self, need: Need, *, is_provided: bool) -> str | None:
         marker = marker_of(need.hint)
         if marker is not None:
-            return _SOURCES[type(marker)]
+            return PARAMETER if is_one_parameter(need.hint) else _SOURCES[type(marker)]
         if is_provided:
             return None
         role = role_of(need.hint)
@@ -120,13 +123,15 @@ def _part(source: str, need: Need, where: str, default: Any) -> Part:
 
 
 def _marked(source: str, hint: Any) -> str:
-    return f"{source.title()}[{type_name(hint)}]"
+    return f"{source.partition(' ')[0].title()}[{type_name(hint)}]"
 
 
 def _reader(source: str, need: Need, default: Any) -> Getter:
     hint, name, marker = unmarked(need.hint), need.name, marker_of(need.hint)
     if has_variables(hint):
         raise TypeError("its type variable has no type")
+    if source == PARAMETER and isinstance(marker, FromQuery):
+        return parameter_reader(marker.wire_name(name), hint, default)
     if isinstance(marker, FromHeader):
         return header_reader(marker.wire_name(name), hint, default)
     if isinstance(marker, FromCookie):

@@ -128,6 +128,22 @@ def collector(hint: Any) -> Callable[[Texts], dict[str, Any]]:
     return collect
 
 
+def value_collector(hint: Any) -> Callable[[list[str]], Any]:
+    """Return a function that makes one value of all texts of a name, by the rules of `collector`; `None` for no value.
+
+    >>> collect = value_collector(bool)
+    >>> collect(["off", "on"]), collect([""]), value_collector(list[int])(["1", "2"]), value_collector(str)([""])
+    ('true', None, ['1', '2'], '')
+    """
+    kinds = kinds_of(hint)
+    if _any(kinds, _SEVERAL):
+        return lambda texts: texts or None
+    if _any(kinds, _TEXTUAL):
+        return lambda texts: texts[-1] if texts else None
+    spelled = _TRUTH if _any(kinds, types.BoolType) else {}
+    return lambda texts: spelled.get(texts[-1], texts[-1]) if texts and texts[-1] else None
+
+
 def has_names(hint: Any) -> bool:
     """Return whether values of a type have names and values, as a query string and a form have.
 

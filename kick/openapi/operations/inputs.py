@@ -98,4 +98,13 @@ def _of_providers(parts: Sequence[PartOfRequest]) -> Iterator[Input]:
         yield Input(Source(each.source), each.name, each.hint, not each.has_default, default)
 
 
-_READ = (Source.PATH, Source.QUERY, Source.HEADER, Source.COOKIE, Source.BODY, Source.FORM, Source.FILE)
+_READ = (
+    Source.PATH,
+    Source.QUERY,
+    Source.PARAMETER,
+    Source.HEADER,
+    Source.COOKIE,
+    Source.BODY,
+    Source.FORM,
+    Source.FILE,
+)

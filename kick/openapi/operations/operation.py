@@ -127,7 +127,7 @@ class Operations:
         route, plan = served.route, served.plan
         sources = {each.source for each in inputs}
         has_body = bool(sources & {Source.BODY, Source.FILE, Source.FORM})
-        if has_body or Source.QUERY in sources:
+        if has_body or sources & {Source.QUERY, Source.PARAMETER}:
             yield 400, ""
         paths = [each for each in inputs if each.source is Source.PATH]
         if ":" in route.path or any(each.hint is not str for each in paths):
@@ -144,8 +144,8 @@ class Operations:
 
 
 def _may_be_invalid(given: Input) -> bool:
-    """Return true if a part of the request may be a 422. A header without constraints that may be missing is none."""
-    if given.source not in (Source.HEADER, Source.COOKIE):
+    """Return true if a part of the request may be a 422. A text without constraints that may be missing is none."""
+    if given.source not in (Source.PARAMETER, Source.HEADER, Source.COOKIE):
         return given.source in _VALIDATED
     hint = unmarked(given.hint)
     return given.required or is_constrained(hint) or not {*members_of(hint)} <= {str, NoneType}

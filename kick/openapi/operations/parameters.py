@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kick.http.handlers.parameters import FromCookie, FromHeader, marker_of, unmarked
+from kick.http.handlers.parameters import FromCookie, FromHeader, FromQuery, marker_of, unmarked
 from kick.http.handlers.plan import Source
 from kick.http.routing.paths import path_names
 from kick.http.validation.fields import object_fields
@@ -36,6 +36,8 @@ def parameters_of(path: str, inputs: Iterable[Input], schemas: Schemas, place: s
     for each in listed:
         if each.source is Source.QUERY:
             found += _of_query(each, schemas, place)
+        elif each.source is Source.PARAMETER:
+            found.append(_of_text(each, schemas, place))
     found += [_of_text(each, schemas, place) for each in listed if each.source in (Source.HEADER, Source.COOKIE)]
     unique = {
         (each["in"], each["name"].lower() if each["in"] == "header" else each["name"]): each for each in found[::-1]
@@ -82,6 +84,8 @@ def _of_text(given: Input, schemas: Schemas, place: str) -> dict[str, Any]:
     default = schemas.default(given.default) if given.has_default else msgspec.UNSET
     if default is not msgspec.UNSET and default is not None:
         schema = {**schema, "default": default}
+    if isinstance(marker, FromQuery):
+        return _parameter("query", marker.wire_name(given.name), without_null(schema), required=given.required)
     if isinstance(marker, FromCookie):
         return _parameter("cookie", marker.wire_name(given.name), schema, required=given.required)
     named = marker.name if isinstance(marker, FromHeader) else None

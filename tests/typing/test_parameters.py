@@ -1,11 +1,11 @@
-"""What type checkers see of headers, cookies and files as parameters. The assertions are theirs."""
+"""What type checkers see of queries, headers, cookies and files as parameters. The assertions are theirs."""
 
 # pyright: strict
 
 from typing import Annotated, Literal, assert_type
 
-from kick import Controller, Cookie, File, Form, Get, Header, Module, Post, UploadFile, bootstrap
-from kick.http import FromCookie, FromHeader
+from kick import Controller, Cookie, File, Form, Get, Header, Module, Post, Query, UploadFile, bootstrap
+from kick.http import FromCookie, FromHeader, FromQuery
 
 
 @Controller("/typed")
@@ -19,6 +19,9 @@ class TypedController:
         accept: Header[tuple[str, ...]] = (),
         theme: Cookie[Literal["dark", "light"]] = "light",
         seen: Annotated[bool, FromCookie("seen-intro")] = False,
+        limit: Query[int] = 10,
+        tags: Query[list[str]] = [],  # noqa: B006  # it is copied
+        size: Annotated[int | None, FromQuery("page[size]")] = None,
     ) -> str:
         assert_type(user_agent, str)
         assert_type(token, str)
@@ -26,6 +29,9 @@ class TypedController:
         assert_type(accept, tuple[str, ...])
         assert_type(theme, Literal["dark", "light"])
         assert_type(seen, bool)
+        assert_type(limit, int)
+        assert_type(tags, list[str])
+        assert_type(size, int | None)
         return user_agent
 
     @Post("/", files=File(max_size=1 << 20))

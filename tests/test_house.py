@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 NOT_MIDDLEWARE = tuple(
     f"kick/middleware/{name}"
-    for name in ("access_log/", "asgi_stack.py", "hosts.py", "one_length.py", "proxies.py", "session.py")
+    for name in ("access_log/", "asgi_stack.py", "framing.py", "hosts.py", "proxies.py", "session.py")
 )
 """ASGI middleware and observers, which stand around the application, and the session, which is kick's own."""
 

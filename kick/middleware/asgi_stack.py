@@ -67,9 +67,9 @@ class ASGIStack:
             wraps.append(lambda app: Observed(app, finished))
             wraps += [each.around for each in self.observers if hasattr(each, "around")]
         if proxies is not None:  # only a proxy can go by the other length
-            from kick.middleware.one_length import OneLength
+            from kick.middleware.framing import CheckedFraming
 
-            wraps.append(OneLength)
+            wraps.append(CheckedFraming)
         if hosts is not None:
             from kick.middleware.hosts import AllowedHosts, HostPatterns
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import httpx2
 import pytest
 import yaml
 from click.testing import CliRunner
+from websockets.sync.client import connect
 
 from kick import App
 from kick.cli.program import program as kick
@@ -127,21 +129,65 @@ def test_the_probes_ask_routes_that_exist_and_the_times_fit() -> None:
     assert pod["terminationGracePeriodSeconds"] > int(args[args.index("--drain") + 1]) + 30
 
 
+SHOP = """
+from kick import Controller, Get, Module, Post, RequestContext, Socket, WebSocket, bootstrap
+
+@Controller()
+class Shop:
+    smuggled = 0
+
+    @Get("/me")
+    async def me(self, ctx: RequestContext):
+        return {"url": str(ctx.url), "ip": ctx.client_ip}
+
+    @Get("/smuggled")
+    async def count(self):
+        Shop.smuggled += 1
+        return Shop.smuggled
+
+    @Post("/size")
+    async def size(self, ctx: RequestContext):
+        return {"size": len(await ctx.read()), "upgrade": ctx.headers.get("upgrade")}
+
+    @WebSocket("/echo")
+    async def echo(self, socket: Socket[str, str]):
+        async for text in socket:
+            await socket.send(text)
+
+app = bootstrap([Module("shop", controllers=[Shop])])
+"""
+
+
+def check_upgrades(address: tuple[str, int], trust: ssl.SSLContext) -> None:
+    """Check that WebSockets are passed on, and that the body of a request to upgrade is no request."""
+    body = b"GET /smuggled HTTP/1.1\r\nhost: shop.example\r\n\r\n" * 20
+    for _ in range(5):
+        with trust.wrap_socket(socket.create_connection(address, 30), server_hostname=HOST) as connection:
+            connection.sendall(
+                b"POST /size HTTP/1.1\r\nHost: shop.example\r\nConnection: upgrade\r\nUpgrade: x\r\n"
+                b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body)
+            )
+            connection.sendall(body)
+            received = connection.recv(65_536)
+            while b'"upgrade"' not in received:
+                received += connection.recv(65_536)
+        assert b'{"size":%d,"upgrade":null}' % len(body) in received
+    with httpx2.Client(verify=trust) as client:
+        count = client.get(f"https://{HOST}:{address[1]}/smuggled", headers={"host": "shop.example"}).json()
+    assert count == 1
+    url = f"wss://{HOST}:{address[1]}/echo"
+    with connect(url, ssl=trust) as websocket:
+        websocket.send("hello")
+        assert websocket.recv(30) == "hello"
+
+
 @pytest.mark.long
 @pytest.mark.process
-def test_nginx_passes_the_address_and_the_scheme_on_and_streams(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(
-        "from kick import Controller, Get, Module, RequestContext, bootstrap\n"
-        "@Controller()\n"
-        "class Shop:\n"
-        "    @Get('/me')\n"
-        "    async def me(self, ctx: RequestContext):\n"
-        "        return {'url': str(ctx.url), 'ip': ctx.client_ip}\n"
-        "app = bootstrap([Module('shop', controllers=[Shop])])\n"
-    )
+def test_nginx_passes_the_address_the_scheme_and_websockets_on(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SHOP)
     certify(tmp_path / "certificate.pem", tmp_path / "key.pem")
-    port, socket = free_port(), tmp_path / "kick.sock"
-    server = block("nginx").replace("/run/shop/kick.sock", str(socket)).replace("listen 443", f"listen {HOST}:{port}")
+    port, path = free_port(), tmp_path / "kick.sock"
+    server = block("nginx").replace("/run/shop/kick.sock", str(path)).replace("listen 443", f"listen {HOST}:{port}")
     server = re.sub(r"/etc/letsencrypt/\S+fullchain.pem", str(tmp_path / "certificate.pem"), server)
     server = re.sub(r"/etc/letsencrypt/\S+privkey.pem", str(tmp_path / "key.pem"), server)
     server = server.replace("listen 80", f"listen {HOST}:{free_port()}")
@@ -154,7 +200,7 @@ def test_nginx_passes_the_address_and_the_scheme_on_and_streams(tmp_path: Path) 
     )
     trusted = {**os.environ, "KICK_TRUSTED_PROXIES": "unix"}
     with (
-        subprocess.Popen([*START, "app:app", "--uds", str(socket)], cwd=tmp_path, env=trusted) as served,
+        subprocess.Popen([*START, "app:app", "--uds", str(path)], cwd=tmp_path, env=trusted) as served,
         subprocess.Popen(
             [
                 program("nginx"),
@@ -168,12 +214,13 @@ def test_nginx_passes_the_address_and_the_scheme_on_and_streams(tmp_path: Path) 
         ) as proxy,
     ):
         try:
-            wait_until(socket.exists, "kick start")
+            wait_until(path.exists, "kick start")
             wait_until((tmp_path / "nginx.pid").exists, "nginx")
             trust = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
             with httpx2.Client(verify=trust) as client:
                 answer = client.get(f"https://{HOST}:{port}/me", headers={"host": "shop.example"})
             assert answer.json() == {"url": "https://shop.example/me", "ip": HOST}
+            check_upgrades((HOST, port), trust)
         finally:
             proxy.terminate()
             served.terminate()

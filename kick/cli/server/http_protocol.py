@@ -9,7 +9,7 @@ one of them changes:
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
 | with httptools, its `on_headers_complete()`, `on_body()`, `scope`, `headers` | here | heads |
-| with httptools, its `parser`, and a 400 after an exception in a callback of it | here | a missing or second host |
+| with httptools, its `parser`, and a 400 after an exception in a callback of it | here | hosts, upgrades with a body |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
 | `connection_lost()`; `disconnected`, `message_event`, `keep_alive` of a cycle | here | the same |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
@@ -42,7 +42,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
-from kick.middleware.one_length import OneLength
+from kick.middleware.framing import CheckedFraming, has_body
 
 MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
@@ -94,11 +94,11 @@ def websocket_protocol() -> Any:
 
 
 def with_sound_heads(app: ASGIApp) -> ASGIApp:
-    """Return an application that refuses requests with two lengths, or too many headers.
+    """Return an application that refuses requests with an unclear end, or too many headers.
 
-    With httptools, the parser refuses the first, and the protocol the second.
+    With httptools, the parser and the protocol refuse them.
     """
-    return FewHeaders(OneLength(app)) if _is_h11() else app
+    return FewHeaders(CheckedFraming(app)) if _is_h11() else app
 
 
 class FewHeaders:
@@ -257,6 +257,8 @@ def _bounded(base: Any) -> Any:
         def on_headers_complete(self) -> None:
             if countOf(map(_name_of, self.headers), b"host") != 1:
                 _check_hosts(self.headers, self.parser.get_http_version())
+            if self.parser.should_upgrade() and has_body(self.headers):  # which httptools would not read
+                raise ValueError("a request that asks for another protocol has no body")
             if self.pending:  # it is not short
                 self.pending = 0
                 if len(self.headers) > MOST_HEADERS:

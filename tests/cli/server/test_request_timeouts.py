@@ -2,8 +2,9 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,6 +85,48 @@ def test_a_request_with_two_lengths_is_refused_and_nothing_after_it_is_read(
     assert received.startswith(b"HTTP/1.1 400 ")
     assert b"smuggled" not in received
     assert received.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("repeated", [1, 20], ids=["one", "many"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        b"connection: upgrade\r\nupgrade: x\r\n",
+        b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+        b"upgrade: websocket\r\nconnection: keep-alive\r\nconnection: upgrade\r\n",
+        b"upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ],
+    ids=["unknown", "h2c", "two lines", "websocket"],
+)
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "in two pieces"])
+def test_the_body_of_a_request_to_upgrade_is_no_request(
+    address: tuple[str, int], upgrade: bytes, repeated: int, *, chunked: bool, waits: bool
+) -> None:
+    """httptools would take it for the next request, which a proxy in front has not seen."""
+    body = b"GET /hello/smuggled HTTP/1.1\r\nhost: x\r\n\r\n" * repeated
+    length = b"transfer-encoding: chunked\r\n" if chunked else b"content-length: %d\r\n" % len(body)
+    sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    head = b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n" + upgrade + length + b"\r\n"
+    with connected(address) as connection:
+        connection.sendall(head)
+        if waits:
+            time.sleep(0.05)  # so that it comes by itself
+        received = b""
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+            received = rest(connection)
+    assert b"smuggled" not in received
+    assert b"HTTP/1.1 2" not in received
+
+
+@pytest.mark.parametrize("length", [b"", b"content-length: 0\r\n"], ids=["none", "0"])
+def test_an_upgrade_that_is_not_known_is_ignored(address: tuple[str, int], length: bytes) -> None:
+    with connected(address) as connection:
+        connection.sendall(b"POST /size HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n" + length)
+        connection.sendall(b"\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
 class TestClients:

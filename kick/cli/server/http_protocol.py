@@ -255,10 +255,8 @@ def _bounded(base: Any) -> Any:
                 self.transport.close()
 
         def on_headers_complete(self) -> None:
-            if countOf(map(_name_of, self.headers), b"host") != 1:
-                _check_hosts(self.headers, self.parser.get_http_version())
-            if self.parser.should_upgrade() and has_body(self.headers):  # which httptools would not read
-                raise ValueError("a request that asks for another protocol has no body")
+            if countOf(map(_name_of, self.headers), b"host") != 1 or self.parser.should_upgrade():
+                _check_head(self.headers, self.parser)
             if self.pending:  # it is not short
                 self.pending = 0
                 if len(self.headers) > MOST_HEADERS:
@@ -287,10 +285,17 @@ def _bounded(base: Any) -> Any:
     return Bounded
 
 
-def _check_hosts(headers: list[tuple[bytes, bytes]], version: str) -> None:
-    """Raise `ValueError` for several hosts, and for none with HTTP/1.1 (RFC 9112, section 3.2). uvicorn sends a 400."""
-    if version == "1.1" or b"host" in map(_name_of, headers):
+def _check_head(headers: list[tuple[bytes, bytes]], parser: Any) -> None:
+    """Raise `ValueError`, for which uvicorn sends a 400, for a head that is malformed, or understood in several ways.
+
+    A request has one host (RFC 9112, section 3.2), except for HTTP/1.0, which needs none. httptools does not read the
+    body of a request that asks for another protocol: uvicorn would take it for the next request.
+    """
+    hosts = countOf(map(_name_of, headers), b"host")
+    if hosts > 1 or (not hosts and parser.get_http_version() == "1.1"):
         raise ValueError("a request has one Host (RFC 9112, section 3.2)")
+    if parser.should_upgrade() and has_body(headers):
+        raise ValueError("a request that asks for another protocol has no body")
 
 
 def _received_in_turn(base: Any) -> Any:

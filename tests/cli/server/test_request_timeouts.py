@@ -138,6 +138,17 @@ class TestClients:
                 connection.sendall(piece)
             assert [rest(connection) for connection in connections] == [TIMEOUT_RESPONSE] * len(pieces)
 
+    @pytest.mark.parametrize("length", [b"content-length: 4\r\n", b"transfer-encoding: chunked\r\n"])
+    def test_a_body_that_nobody_waits_for_ends_the_connection_without_a_second_response(
+        self, address: tuple[str, int], length: bytes
+    ) -> None:
+        """A proxy would take a 408 for the response to its next request."""
+        with connected(address) as connection:
+            connection.sendall(b"POST /missing HTTP/1.1\r\nhost: x\r\n" + length + b"\r\n")
+            received = rest(connection)
+        assert received.startswith(b"HTTP/1.1 404 ")
+        assert received.count(b"HTTP/1.1 ") == 1
+
     def test_a_connection_without_a_byte_is_closed(self, address: tuple[str, int]) -> None:
         with connected(address) as connection:
             assert rest(connection) == b""

@@ -161,7 +161,6 @@ class Assembly:
                 except KickError as problem:
                     self.problems.append(problem)
         self.router.finish(_head_of)
-        self._check_order()
 
     @property
     def _objects(self) -> list[Middleware]:
@@ -207,9 +206,10 @@ class Assembly:
         return list({str(each): each for chain in self.chains for each in chain.plan.problems}.values())
 
     def configure(self, settings: Settings) -> None:
-        """Let the middleware change the settings, and choose its routes."""
+        """Let the middleware change the settings, find the mistakes in its order, and choose its routes."""
         for layer in self._objects:
             layer.configure(settings)
+        self._check_order()
         settings.urls = self.urls
         self._unmatched = without_idle_session(self._chosen(self.middleware, None))
         for chain in self.chains:

@@ -157,6 +157,15 @@ class Signer:
         """
         return frozenset(a2b_base64(key.signature(_FINGERPRINTED)[:4])[:2].hex() for key in self._keys)
 
+    def accepts(self, other: Signer) -> bool:
+        """Return whether it verifies what another signer signs.
+
+        >>> one, two = Signer("a secret of at least thirty-two bytes"), Signer("another one of at least 32 bytes")
+        >>> one.accepts(one), one.accepts(two)
+        (True, False)
+        """
+        return self.verify(other.sign("")) is not None
+
     def sign(self, text: str) -> str:
         """Return `text`, a dot, and its signature of 43 characters."""
         return f"{text}.{self._current.signature(text).translate(TO_URL_SAFE).decode()}"

@@ -1153,6 +1153,18 @@ class XController:
         {"middleware=[session(secret)]": "middleware=[{0}]"},
     ),
     Row(
+        "session-shared",
+        "import os\nos.environ['ADMIN_SECRET'] = 'the secret of the administrators, of 40 bytes'\n"
+        + app(SIMPLE)
+        .replace(
+            "controllers=[XController])",
+            "controllers=[XController], middleware=[session(secret, store='sqlite:///s.db', cookie_name='admin.sid')])",
+        )
+        .replace("bootstrap(modules)", "bootstrap(modules, [session(secret, store='sqlite:///s.db')])"),
+        "with the cookies 'kick.sid' and 'admin.sid', have one secret and one store",
+        {"middleware=[session(secret, store='sqlite:///s.db', cookie_name='admin.sid')]": "middleware=[{0}]"},
+    ),
+    Row(
         "session-use",
         handler("async def show(self) -> str", "@Get(session='quiet')"),
         "session='quiet' of",

@@ -76,7 +76,7 @@ class Middleware:
         return NOTHING
 
     def check(self, before: Sequence[Any], after: Sequence[Any]) -> Iterable[KickError]:
-        """Return the mistakes in the order of a route's middleware; called at start-up."""
+        """Return the mistakes in the order of a route's middleware; called at start-up, after `configure()`."""
         return ()
 
     def configure(self, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +22,7 @@ from kick.middleware.per_route import PerRoute
 from kick.session.asgi.middleware import serve_with_session
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
-from kick.session.errors import session_name_taken
+from kick.session.errors import session_name_taken, session_shared
 from kick.session.events import Listener
 from kick.session.headers import finish_headers
 from kick.session.ids import generate_id, key_of
@@ -31,8 +32,8 @@ from kick.session.session import ContextSession
 from kick.session.state import SessionState
 from kick.signing import Secret
 
-_SECRETS: Final = "secrets of sessions"
-"""The fingerprints of all secrets of an application, among what its layers share."""
+_MANAGERS: Final = "managers of sessions"
+"""The managers of all `session()` of an application, among what its layers share."""
 
 
 class Use(enum.Enum):
@@ -94,7 +95,9 @@ class SessionLayer(PerRoute):
         others = [layer.manager for layer in before if isinstance(layer, SessionLayer)]
         if any(other is not self.manager and other.options.cookie.name == name for other in others):
             problems.append(session_name_taken(name))
-        return problems
+        earlier = takewhile(lambda other: other is not self.manager, self._managers)
+        shared = [other.options.cookie.name for other in earlier if self.manager.shares_with(other)]
+        return [*problems, *(session_shared(name, other) for other in shared if other != name)]
 
     def describe(self, route: Route | None) -> Description:
         """Return the cookie of the session, and the error of a store that is down, 503."""
@@ -163,9 +166,11 @@ class SessionLayer(PerRoute):
             ctx.add_raw_header(b"cache-control", b"no-store")
 
     def configure(self, settings: Settings) -> None:
-        """Add the secrets to those of the application, which may have several layers and one store."""
+        """Add the manager to those of the application, which may have several layers and one store."""
         super().configure(settings)
-        settings.shared.setdefault(_SECRETS, set()).update(self.manager.options.cookie.fingerprints)
+        managers = settings.shared.setdefault(_MANAGERS, [])
+        if self.manager not in managers:
+            managers.append(self.manager)
 
     async def start(self) -> None:
         """Log the problems of the store for this application."""
@@ -177,7 +182,12 @@ class SessionLayer(PerRoute):
 
     @property
     def _secrets(self) -> frozenset[str]:
-        return frozenset(({} if self._shared is None else self._shared).get(_SECRETS, ()))
+        return frozenset().union(*(each.options.cookie.fingerprints for each in self._managers))
+
+    @property
+    def _managers(self) -> list[SessionManager]:
+        managers: list[SessionManager] = ({} if self._shared is None else self._shared).get(_MANAGERS, [])
+        return managers
 
     async def _ask_store(self) -> KickError | None:
         """Look up a session that does not exist; return a warning of the store. Raises `SessionUnavailable`."""

@@ -142,6 +142,10 @@ class SessionCookie:
         """See `Signer.fingerprints`."""
         return self._signer.fingerprints
 
+    def accepts(self, other: SessionCookie) -> bool:
+        """Return whether the value of another cookie is valid under this name: the name is not signed."""
+        return self._signer.accepts(other._signer)
+
     def read(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Claim, ...]:
         """Return the ids from the cookies of a request that have a valid signature.
 

@@ -79,6 +79,16 @@ def session_name_taken(name: str) -> KickError:
     )
 
 
+def session_shared(name: str, other: str) -> KickError:
+    """Return the error of two `session()` layers that accept each other's cookies."""
+    return KickError(
+        "session-shared",
+        cause=f"Two session() layers, with the cookies {other!r} and {name!r}, have one secret and one store: whoever "
+        f"sends the value of one cookie under the name of the other is logged in there.",
+        fix='Give the second one a secret of its own: `session(os.environ["ADMIN_SECRET"], cookie_name="admin.sid")`.',
+    )
+
+
 def session_needed(
     user: str, middleware: str = "", *, switched_off: str | None = None, place: str = "the route"
 ) -> KickError:

@@ -30,7 +30,7 @@ from kick.session.session import ContextSession, Session
 from kick.session.state import CookieAction, SessionState, Status
 from kick.session.stores.applications import others, shared_store
 from kick.session.stores.base import KEEP, AtomicStore, Change, Record, Superseded
-from kick.session.stores.url import open_store
+from kick.session.stores.url import open_store, scheme_of
 from kick.signing import Secret
 
 logger: Final = logging.getLogger("kick.session")
@@ -61,6 +61,8 @@ class SessionManager:
 
     def __init__(self, options: SessionOptions, store: AtomicStore) -> None:
         self.options = options
+        self.place: object = None
+        """The URL or the object that was given as the store; `None` for a store that nobody else has."""
         self.events = Events(options.on_event)
         self.operations = Operations(options, store, self.events)
         shape = options.shape
@@ -81,7 +83,15 @@ class SessionManager:
         """Return a manager for the options of `session()`. Raises a `KickError` with all mistakes in them."""
         checked = check_options(secret, **options)
         needs_index = checked.max_per_principal is not None
-        return cls(checked, open_store(store, timeout=checked.store_timeout, needs_index=needs_index))
+        manager = cls(checked, open_store(store, timeout=checked.store_timeout, needs_index=needs_index))
+        manager.place = None if store is None or (isinstance(store, str) and scheme_of(store) == "memory") else store
+        return manager
+
+    def shares_with(self, other: SessionManager) -> bool:
+        """Return whether a cookie of one is a login for the other: they have one store, and accept each other's."""
+        same_place = self.store is other.store or (self.place is not None and self.place == other.place)
+        ours, theirs = self.options.cookie, other.options.cookie
+        return same_place and (ours.accepts(theirs) or theirs.accepts(ours))
 
     def use(self, store: AtomicStore) -> None:
         """Replace the store, for example by a wrapper that measures time."""

@@ -261,6 +261,32 @@ class TestASecondSession:
         with raises_code("session-cookie-twice", match=r"kick\.sid"):
             self.app(session(OTHER))
 
+    @pytest.mark.parametrize("secrets", [(SECRET, SECRET), (SECRET, [OTHER, SECRET]), ([OTHER, SECRET], SECRET)])
+    @pytest.mark.parametrize("is_url", [False, True])
+    def test_one_secret_and_one_store_stop_the_start(
+        self, secrets: tuple[Any, Any], tmp_path: Path, *, is_url: bool
+    ) -> None:
+        """The name of a cookie is not signed: the cookie of a customer would be a login as the administrator."""
+        store: Any = f"sqlite:///{tmp_path}/s.db" if is_url else MemoryStore()
+        one, two = (
+            session(secret, store=store, cookie_name=name)
+            for secret, name in zip(secrets, ("one.sid", "two.sid"), strict=True)
+        )
+        with raises_code("session-shared", match=r"'one\.sid' and 'two\.sid'"):
+            bootstrap([Module("admin", controllers=[Admin], middleware=[two])], [one])
+        modules = [
+            Module("page", controllers=[Page], middleware=[one]),
+            Module("admin", controllers=[Admin], middleware=[two]),
+        ]
+        with raises_code("session-shared", match=r"'one\.sid' and 'two\.sid'"):
+            bootstrap(modules)
+
+    def test_a_secret_or_a_store_of_its_own_is_enough(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/s.db"
+        for secret, store in ((OTHER, url), (SECRET, f"{url}2"), (SECRET, None), (SECRET, MemoryStore())):
+            self.app(session(secret, store=store, cookie_name="admin.sid"), store=url)
+        self.app(session(SECRET, store="memory://", cookie_name="admin.sid"), store="memory://")
+
     async def test_without_a_first_it_stands_in_its_module(self) -> None:
         own = session(OTHER, save_uninitialized=False)
         app = bootstrap([Module("admin", controllers=[Admin], middleware=[own])])

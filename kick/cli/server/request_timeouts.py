@@ -94,8 +94,8 @@ class RequestTimeouts:
             return
         cycle = getattr(connection, "cycle", None)
         has_come = cycle is not None or getattr(connection, "pending", False)
-        is_next = cycle is None or (cycle.response_complete and not cycle.more_body)
-        if has_come and (is_next or not cycle.response_started):  # one response for each request
+        # One response for each request: a proxy would take another one for that of its next request.
+        if has_come and (cycle is None or not cycle.response_started or not cycle.more_body):
             connection.transport.write(TIMEOUT_RESPONSE)
         connection.transport.close()
 

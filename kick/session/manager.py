@@ -213,9 +213,7 @@ class SessionManager:
         if came:
             self.events.emit(SessionEvent.BAD_SIGNATURE, None)
         state = SessionState(self._open_contents, scope, None, cookie_came=came)
-        replaced = self.options.cookie.replaced(scope["headers"])
-        if replaced and not is_withheld(scope, self.options.cookie.same_site):
-            state.is_to_replace(replaced)
+        state.is_to_replace(self.options.cookie.replaced(scope["headers"]))
         return state
 
     async def _resolve(self, claim: Claim, found: Record | Superseded | None) -> Found:

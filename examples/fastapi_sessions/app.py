@@ -46,7 +46,8 @@ class Login(BaseModel):
 
 @api.post("/login")
 async def log_in(body: Login, session: CurrentSession) -> dict[str, str]:
-    await session.regenerate()  # a new id: no session fixation
+    is_same = session.principal in (None, body.name)  # the cart of somebody else does not stay
+    await session.regenerate(keep=is_same, new_deadline=True)  # a new id: no session fixation
     session.principal = body.name  # so that the sessions of this user can be found and ended
     session["name"] = body.name
     return {"hello": body.name}

@@ -35,6 +35,14 @@ def test_a_login_has_a_new_id_and_a_logout_ends_it_for_good(client: TestClient) 
     assert copy.get("/me").status_code == 401
 
 
+def test_a_cart_stays_at_a_login_unless_it_is_of_somebody_else(client: TestClient) -> None:
+    client.post("/cart/tea")
+    client.post("/login", json={"name": "ada"})
+    assert client.post("/cart/milk").json() == ["tea", "milk"]
+    client.post("/login", json={"name": "bob"})
+    assert client.post("/cart/milk").json() == ["milk"]
+
+
 def test_a_session_ends_after_a_day(client: TestClient) -> None:
     client.post("/login", json={"name": "ada"})
     with travel(client, hours=23):

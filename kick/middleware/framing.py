@@ -24,7 +24,7 @@ class CheckedFraming:
       other one of the two, and take a part of the body for the next request. httptools refuses such requests; h11,
       which uvicorn and Hypercorn use, does not.
     * A request with a body does not ask for another protocol. httptools does not read this body, and uvicorn takes it
-      for the next request, with whatever headers the client has put there.
+      for the next request, with whatever headers the client has put there. `kick start` reads it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -50,6 +50,21 @@ def has_body(headers: RawHeaders) -> bool:
     (False, True)
     """
     return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
+
+
+def is_websocket(headers: RawHeaders) -> bool:
+    """Return whether a request asks for a WebSocket (RFC 6455, section 4.2.1).
+
+    >>> is_websocket([(b"upgrade", b"WebSocket")]), is_websocket([(b"upgrade", b"h2c")])
+    (True, False)
+    """
+    return any(name == b"upgrade" and b"websocket" in value.lower() for name, value in headers)
+
+
+def drop_upgrade(headers: RawHeaders) -> None:
+    """Drop the `Upgrade` of a request to which the server will not listen (RFC 9110, section 7.8)."""
+    if any(name == b"upgrade" for name, _ in headers) and not is_websocket(headers):
+        headers[:] = [header for header in headers if header[0] != b"upgrade"]
 
 
 async def _refuse(detail: str, scope: Scope, receive: Receive, send: Send) -> None:

@@ -150,8 +150,7 @@ def command(
 
     ctx.with_resource(interruptible())
     from kick.cli.server import uvicorn_server as serving
-    from kick.cli.server.tls import tls_options
-    from kick.cli.server.unix_sockets import listening_at
+    from kick.cli.server.listening import listening_at, tls_options
     from kick.cli.server.websocket_limits import compression_options
     from kick.cli.server.workers import Team
 

@@ -9,7 +9,7 @@ one of them changes:
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
 | with httptools, its `on_headers_complete()`, `on_body()`, `scope`, `headers` | here | heads |
-| with httptools, its `parser`, and a 400 after an exception in a callback of it | here | hosts, upgrades with a body |
+| with httptools, its `parser`, and a 400 after an exception in a callback of it | here, `upgrades` | hosts, upgrades |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
 | `connection_lost()`; `disconnected`, `message_event`, `keep_alive` of a cycle | here | the same |
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
@@ -42,7 +42,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
-from kick.middleware.framing import CheckedFraming, has_body
+from kick.middleware.framing import CheckedFraming, drop_upgrade, has_body, is_websocket
 
 MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
@@ -79,8 +79,13 @@ BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-
 def http_protocol() -> type[asyncio.Protocol]:
     """Return the protocol class of a server, with write coalescing unless the event loop does this."""
     base = _corked(AutoHTTPProtocol) if _loop_writes_at_once() else AutoHTTPProtocol
-    protocol: type[asyncio.Protocol] = _counting(base) if _is_h11() else _bounded(base)
-    return protocol
+    if _is_h11():
+        counting: type[asyncio.Protocol] = _counting(base)
+        return counting
+    from kick.cli.server.upgrades import UpgradeParser  # here, because httptools is optional
+
+    bounded: type[asyncio.Protocol] = _bounded(base, UpgradeParser)
+    return bounded
 
 
 def websocket_protocol() -> Any:
@@ -109,6 +114,8 @@ class FewHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
+        if scope["type"] == "http":
+            drop_upgrade(scope["headers"])
         if scope["type"] == "http" and len(scope["headers"]) > MOST_HEADERS:
             headers = [(b"connection", b"close"), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 431, "headers": headers})
@@ -204,7 +211,7 @@ class InTurn:
         self.held, self.parsed = b"", 0
 
 
-def _bounded(base: Any) -> Any:
+def _bounded(base: Any, parser: Callable[[Any], Any]) -> Any:
     """Return a protocol for httptools that bounds what uvicorn holds of a connection, and checks the host.
 
     httptools takes heads, trailers, and extensions of chunks without a limit, and copies a header with each piece of it
@@ -228,6 +235,7 @@ def _bounded(base: Any) -> Any:
             self.held = b""
             self.parsed = 0
             self.running = None
+            self.parser = parser(self)
 
         def data_received(self, data: bytes) -> None:
             if self.pipeline or len(data) > SHORT:  # `held` is empty without a pipeline
@@ -288,14 +296,16 @@ def _bounded(base: Any) -> Any:
 def _check_head(headers: list[tuple[bytes, bytes]], parser: Any) -> None:
     """Raise `ValueError`, for which uvicorn sends a 400, for a head that is malformed, or understood in several ways.
 
-    A request has one host (RFC 9112, section 3.2), except for HTTP/1.0, which needs none. httptools does not read the
-    body of a request that asks for another protocol: uvicorn would take it for the next request.
+    A request has one host (RFC 9112, section 3.2), except for HTTP/1.0, which needs none. The handshake of a WebSocket
+    has no body: httptools would take it for what follows. Another `Upgrade` is dropped, since it is ignored.
     """
     hosts = countOf(map(_name_of, headers), b"host")
     if hosts > 1 or (not hosts and parser.get_http_version() == "1.1"):
         raise ValueError("a request has one Host (RFC 9112, section 3.2)")
-    if parser.should_upgrade() and has_body(headers):
-        raise ValueError("a request that asks for another protocol has no body")
+    if parser.should_upgrade() and not is_websocket(headers):
+        drop_upgrade(headers)
+    elif parser.should_upgrade() and has_body(headers):
+        raise ValueError("the handshake of a WebSocket has no body")
 
 
 def _received_in_turn(base: Any) -> Any:

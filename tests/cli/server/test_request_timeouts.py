@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,8 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "600",
     )
     options += ("--workers", "2") if request.param == "workers" else ()
-    with running("start", *options, cwd=project, PYTHONPATH=os.pathsep.join([str(hidden), str(ROOT)])) as process:
+    paths = os.pathsep.join([str(hidden), str(ROOT)])
+    with running("start", *options, cwd=project, PYTHONPATH=paths, KICK_TRUSTED_PROXIES=HOST) as process:
         process.wait_for("kick serves")
         yield HOST, port
 
@@ -87,28 +89,83 @@ def test_a_request_with_two_lengths_is_refused_and_nothing_after_it_is_read(
     assert received.count(b"HTTP/1.1") == 1
 
 
+UPGRADES = {
+    "unknown": b"connection: upgrade\r\nupgrade: x\r\n",
+    "h2c": b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+    "two": b"upgrade: x\r\nconnection: upgrade\r\nupgrade: h2c\r\nconnection: keep-alive\r\n",
+}
+
+
+def with_body(upgrade: bytes, body: bytes, *, chunked: bool) -> tuple[bytes, bytes]:
+    """The head and the body of a request."""
+    length = b"transfer-encoding: chunked\r\n" if chunked else b"content-length: %d\r\n" % len(body)
+    sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    return b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n" + upgrade + length + b"\r\n", sent
+
+
+@pytest.mark.parametrize("repeated", [1, 20], ids=["one", "many"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
+@pytest.mark.parametrize("cuts", [[], [-1], [0], [40, -1, 1, 9]], ids=["at once", "before", "behind", "in pieces"])
+def test_an_upgrade_that_is_not_known_is_ignored_and_the_body_is_read(
+    address: tuple[str, int], upgrade: bytes, repeated: int, cuts: list[int], *, chunked: bool
+) -> None:
+    """httptools would take it for the next request, which a proxy in front has not seen. Java asks for `h2c`."""
+    body = b"GET /hello/smuggled HTTP/1.1\r\nhost: x\r\n\r\n" * repeated
+    head, sent = with_body(upgrade, body, chunked=chunked)
+    request = head + sent
+    places = sorted(each if each == 40 else len(head) + each for each in cuts)
+    pieces = [request[one:two] for one, two in pairwise([0, *places, len(request)])]
+    with connected(address) as connection:
+        for _ in range(2):  # the connection goes on
+            for number, piece in enumerate(pieces):
+                time.sleep(0.02 * (number > 0))  # so that it comes by itself
+                connection.sendall(piece)
+            received = connection.recv(65_536)
+            while not received.endswith(b"%d" % len(body)):
+                received += connection.recv(65_536)
+            assert received.count(b"HTTP/1.1 ") == 1
+        connection.sendall(2 * request + b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        received = rest(connection)
+    assert received.count(b"HTTP/1.1 200 ") == 2
+    assert received.count(b"HTTP/1.1 404 ") == 1
+    assert b"smuggled" not in received
+
+
+@pytest.mark.parametrize("body", [b"2\r\nab\r\nx\r\n", b"zz\r\n"])
+def test_a_malformed_body_behind_an_upgrade_is_a_400(address: tuple[str, int], body: bytes) -> None:
+    head, _ = with_body(UPGRADES["h2c"], b"", chunked=True)
+    with connected(address) as connection:
+        connection.sendall(head + body + b"GET /hello/smuggled HTTP/1.1\r\nhost: x\r\n\r\n")
+        received = rest(connection)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"smuggled" not in received
+
+
+def test_a_body_behind_an_upgrade_has_the_same_time_limit(address: tuple[str, int]) -> None:
+    head, _ = with_body(UPGRADES["h2c"], b"abcd", chunked=False)
+    with connected(address) as connection:
+        connection.sendall(head + b"ab")
+        assert rest(connection) == TIMEOUT_RESPONSE
+
+
 @pytest.mark.parametrize("repeated", [1, 20], ids=["one", "many"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize(
     "upgrade",
     [
-        b"connection: upgrade\r\nupgrade: x\r\n",
-        b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
         b"upgrade: websocket\r\nconnection: keep-alive\r\nconnection: upgrade\r\n",
+        b"upgrade: websocket\r\nupgrade: h2c\r\nconnection: upgrade\r\n",
         b"upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
         b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
     ],
-    ids=["unknown", "h2c", "two lines", "websocket"],
+    ids=["two connections", "two upgrades", "handshake"],
 )
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "in two pieces"])
-def test_the_body_of_a_request_to_upgrade_is_no_request(
+def test_the_body_of_a_handshake_is_no_request(
     address: tuple[str, int], upgrade: bytes, repeated: int, *, chunked: bool, waits: bool
 ) -> None:
-    """httptools would take it for the next request, which a proxy in front has not seen."""
-    body = b"GET /hello/smuggled HTTP/1.1\r\nhost: x\r\n\r\n" * repeated
-    length = b"transfer-encoding: chunked\r\n" if chunked else b"content-length: %d\r\n" % len(body)
-    sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
-    head = b"POST /size HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n" + upgrade + length + b"\r\n"
+    head, sent = with_body(upgrade, b"GET /hello/smuggled HTTP/1.1\r\nhost: x\r\n\r\n" * repeated, chunked=chunked)
     with connected(address) as connection:
         connection.sendall(head)
         if waits:
@@ -123,10 +180,12 @@ def test_the_body_of_a_request_to_upgrade_is_no_request(
 
 @pytest.mark.parametrize("length", [b"", b"content-length: 0\r\n"], ids=["none", "0"])
 def test_an_upgrade_that_is_not_known_is_ignored(address: tuple[str, int], length: bytes) -> None:
+    request = b"POST /size HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n" + length + b"\r\n"
     with connected(address) as connection:
-        connection.sendall(b"POST /size HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n" + length)
-        connection.sendall(b"\r\n")
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(2 * request + b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        received = rest(connection)
+    assert received.count(b"HTTP/1.1 200 ") == 2
+    assert received.count(b"HTTP/1.1 404 ") == 1
 
 
 class TestClients:

@@ -1,16 +1,17 @@
-"""Unix sockets, which replace a port if the proxy is on the same machine."""
+"""Listening of `kick start`: Unix sockets, which replace a port if the proxy is on the same machine, and TLS."""
 
 from __future__ import annotations
 
 import shlex
 import socket
+import ssl
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from kick.cli.errors import bad_unix_socket
+from kick.cli.errors import bad_certificate, bad_unix_socket
 from kick.errors import KickError
 
 MODE: Final = 0o666
@@ -61,3 +62,25 @@ def _remove_stale(path: Path) -> None:
                 cause=f"Another server listens on the Unix socket {path}.",
                 fix=f"Stop it, or use another name: `kick start --uds {shlex.quote(f'{path}.2')}`.",
             )
+
+
+def tls_options(certificate: Path | None, key: Path | None) -> dict[str, Any]:
+    """Return the options of uvicorn for a certificate, in PEM, and its key, which may be in the same file.
+
+    >>> tls_options(None, None)
+    {}
+
+    They are checked before the server starts. Raises `KickError`: `tls-certificate`.
+    """
+    if certificate is None:
+        if key is not None:
+            raise bad_certificate(f"There is a key, {key}, but no certificate")
+        return {}
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key, password=lambda: "")  # or OpenSSL would ask the terminal
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        said = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        files = str(certificate) if key is None else f"{certificate} with {key}"
+        raise bad_certificate(f"{files}: {said}") from error
+    return {"ssl_certfile": str(certificate), "ssl_keyfile": None if key is None else str(key)}

@@ -52,18 +52,9 @@ def has_body(headers: RawHeaders) -> bool:
     return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
 
 
-def is_websocket(headers: RawHeaders) -> bool:
-    """Return whether a request asks for a WebSocket (RFC 6455, section 4.2.1).
-
-    >>> is_websocket([(b"upgrade", b"WebSocket")]), is_websocket([(b"upgrade", b"h2c")])
-    (True, False)
-    """
-    return any(name == b"upgrade" and b"websocket" in value.lower() for name, value in headers)
-
-
 def drop_upgrade(headers: RawHeaders) -> None:
-    """Drop the `Upgrade` of a request to which the server will not listen (RFC 9110, section 7.8)."""
-    if any(name == b"upgrade" for name, _ in headers) and not is_websocket(headers):
+    """Drop an `Upgrade` that the server ignores (RFC 9110, section 7.8)."""
+    if any(name == b"upgrade" for name, _ in headers):
         headers[:] = [header for header in headers if header[0] != b"upgrade"]
 
 

@@ -42,7 +42,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
-from kick.middleware.framing import CheckedFraming, drop_upgrade, has_body, is_websocket
+from kick.middleware.framing import CheckedFraming, drop_upgrade
 
 MOST_HEAD: Final = 1 << 16
 """Bytes that may come without the end of a head or a piece of a body: the limit that h11 has of its own."""
@@ -263,8 +263,8 @@ def _bounded(base: Any, parser: Callable[[Any], Any]) -> Any:
                 self.transport.close()
 
         def on_headers_complete(self) -> None:
-            if countOf(map(_name_of, self.headers), b"host") != 1 or self.parser.should_upgrade():
-                _check_head(self.headers, self.parser)
+            if countOf(map(_name_of, self.headers), b"host") != 1:
+                _check_hosts(self.headers, self.parser.get_http_version())
             if self.pending:  # it is not short
                 self.pending = 0
                 if len(self.headers) > MOST_HEADERS:
@@ -293,19 +293,10 @@ def _bounded(base: Any, parser: Callable[[Any], Any]) -> Any:
     return Bounded
 
 
-def _check_head(headers: list[tuple[bytes, bytes]], parser: Any) -> None:
-    """Raise `ValueError`, for which uvicorn sends a 400, for a head that is malformed, or understood in several ways.
-
-    A request has one host (RFC 9112, section 3.2), except for HTTP/1.0, which needs none. The handshake of a WebSocket
-    has no body: httptools would take it for what follows. Another `Upgrade` is dropped, since it is ignored.
-    """
-    hosts = countOf(map(_name_of, headers), b"host")
-    if hosts > 1 or (not hosts and parser.get_http_version() == "1.1"):
+def _check_hosts(headers: list[tuple[bytes, bytes]], version: str) -> None:
+    """Raise `ValueError` for several hosts, and for none with HTTP/1.1 (RFC 9112, section 3.2). uvicorn sends a 400."""
+    if version == "1.1" or b"host" in map(_name_of, headers):
         raise ValueError("a request has one Host (RFC 9112, section 3.2)")
-    if parser.should_upgrade() and not is_websocket(headers):
-        drop_upgrade(headers)
-    elif parser.should_upgrade() and has_body(headers):
-        raise ValueError("the handshake of a WebSocket has no body")
 
 
 def _received_in_turn(base: Any) -> Any:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from httptools import HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from kick.middleware.framing import has_body, is_websocket
+from kick.middleware.framing import drop_upgrade, has_body
 
 _LENGTHS: Final = (b"content-length", b"transfer-encoding")
+_feed: Final = HttpRequestParser.feed_data
 
 
 class UpgradeParser(HttpRequestParser):
@@ -28,14 +29,19 @@ class UpgradeParser(HttpRequestParser):
         self.protocol = protocol
 
     def feed_data(self, data: Any) -> None:
-        """Parse some bytes. Raises `HttpParserUpgrade` for the handshake of a WebSocket."""
+        """Parse some bytes. Raises `HttpParserUpgrade` for the handshake of a WebSocket, which has no body."""
         try:
-            super().feed_data(data)
+            _feed(self, data)
         except HttpParserUpgrade as upgrade:
-            if is_websocket(self.protocol.headers):
+            protocol = self.protocol
+            has_rest = has_body(protocol.headers)
+            if protocol.cycle is None or protocol.cycle.scope is not protocol.scope:  # uvicorn takes it for a handshake
+                if has_rest:
+                    raise HttpParserError("the handshake of a WebSocket has no body") from None
                 raise
+            drop_upgrade(protocol.headers)
             rest = data[upgrade.args[0] :]
-            if has_body(self.protocol.headers):
+            if has_rest:
                 self._read_body(rest)
             elif rest:
                 self.feed_data(rest)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import logging.config
+import re
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +66,29 @@ async def test_a_trace_is_passed_on_with_a_new_parent() -> None:
     assert sent[:35] == PARENT[:35]
     assert sent != PARENT
     assert (await ask(app, "/pay")).json() == {"sent": {}}
+
+
+_ROOT = Path(__file__).parents[2]
+_TEXTS = [*_ROOT.glob("docs/**/*.md"), *_ROOT.glob("examples/**/*.py"), *_ROOT.glob("kick/cli/templates/**/*.template")]
+_LOGGED_AS_IT_IS = re.compile(
+    r"(?:\bprint|\.write|\blog(?:ger)?\.\w+)\(.*\{(?:ctx|self\.ctx|request)\.(?:path|query|headers|cookies|form|body|params)[^}!]*\}"
+)
+
+
+def test_no_example_writes_a_text_of_a_request_into_a_log_as_it_is() -> None:
+    assert len(_TEXTS) > 50
+    assert [path.name for path in _TEXTS if _LOGGED_AS_IT_IS.search(path.read_text())] == []
+    assert _LOGGED_AS_IT_IS.search('self.file.write(f"{ctx.method} {ctx.path} {status}")')
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize(("formatter", "lines"), [("json", 1), ("text", 2)])
+def test_a_record_is_one_line_with_the_formatter_for_json(
+    formatter: str, lines: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copy.deepcopy(names_of("logging.md", "The id in every record")["LOGGING"])
+    config["handlers"]["default"]["formatter"] = formatter
+    config["loggers"] = {"shop": config.pop("root") | {"propagate": False}}  # the root belongs to pytest
+    logging.config.dictConfig(config)
+    logging.getLogger("shop").info("lost\n2026-01-01 INFO shop forged")
+    assert len(capsys.readouterr().err.splitlines()) == lines

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kick import KickError, bootstrap
+from kick import Controller, Delete, KickError, Module, bootstrap
 from kick.http import Middleware
 from kick.testing import TestClient
 from tests.guide.pages import GUIDE, application, names_of
@@ -29,7 +29,28 @@ def test_a_class_runs_on_its_routes_and_cleans_up(tmp_path: Path, monkeypatch: p
         client.delete("/nothing")
         assert not audit.file.closed
     assert audit.file.closed
-    assert re.fullmatch(r"\S+ DELETE /notes/7 204\n", (tmp_path / "audit.log").read_text())
+    assert re.fullmatch(r"\S+ DELETE '/notes/7' 204\n", (tmp_path / "audit.log").read_text())
+
+
+@pytest.mark.parametrize(
+    "sent", ["%0A", "%0D", "%0D%0A", "%E2%80%A8", "%C2%85", "%0B", "%1B%5B2J", "%27%0A", "'%22%0A"]
+)
+def test_a_class_writes_one_line_for_a_request_whatever_its_path_has(
+    sent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @Controller("/files")
+    class FileController:
+        @Delete("/{name}")
+        async def delete(self, name: str) -> None: ...
+
+    monkeypatch.chdir(tmp_path)
+    audit_log = names_of("middleware.md", "A class")["AuditLog"]
+    app = bootstrap([Module("files", controllers=[FileController])], [audit_log(tmp_path / "audit.log")])
+    with TestClient(app) as client:
+        assert client.delete(f"/files/7{sent}1.2.3.4 DELETE %2Fnotes%2F9 204").status_code == 204
+    [line] = (tmp_path / "audit.log").read_bytes().decode().splitlines()
+    assert line.isprintable()
+    assert re.fullmatch(r"""\S+ DELETE ('|")/files/7.*\1 204""", line)
 
 
 def test_a_class_reports_a_mistake_at_start_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,10 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
     @property
     def path(self) -> str:
-        """The path as the client sees it, percent-decoded and including the `root_path` of the server."""
+        """The path as the client sees it, percent-decoded and including the `root_path` of the server.
+
+        It may have line breaks and other control characters. `f"{ctx.path!r}"` is safe in a line of a log.
+        """
         return self.scope["path"]  # type: ignore[no-any-return]
 
     @property
@@ -350,7 +353,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
 
         >>> async def timed(ctx: IncomingRequest, watch: Callable[[], float]) -> None:
         ...     async def log(error: BaseException | None) -> None:
-        ...         print(ctx.path, watch(), error)
+        ...         print(repr(ctx.path), watch(), error)
         ...     ctx.on_end(log)
         """
         if self.cleanups is None:

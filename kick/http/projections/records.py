@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from itertools import repeat
 from operator import attrgetter, contains, itemgetter
+from types import MemberDescriptorType
 from typing import Any, get_origin, is_typeddict
 
 import msgspec
@@ -23,6 +24,7 @@ class Record(Projection):
         self.cls: Any = get_origin(hint) or hint
         self._hint = hint
         self._is_typed_dict = is_typeddict(self.cls)
+        self._own_kinds = frozenset({self.cls})
         self._fields: list[tuple[Field, Projection]] = []
         self._kinds: list[frozenset[Any]] = []
         self._deep: list[tuple[str, Projection]] = []
@@ -40,8 +42,10 @@ class Record(Projection):
         self._required = frozenset(field.name for field, _ in fields if field.required)
         self._make = record_of(self.cls, tuple(field.name for field, _ in fields))
         self._read = _reader([field.name for field, _ in fields])
-        if not self._deep and not self._is_typed_dict:
-            self.kinds = frozenset({self.cls})
+        if self._is_typed_dict or _may_hold_more(self.cls, self._names):
+            self._own_kinds = frozenset()
+        if not self._deep:
+            self.kinds = self._own_kinds
 
     @override
     def is_exact(self, value: Any) -> bool:
@@ -51,7 +55,7 @@ class Record(Projection):
                 and self._required <= value.keys() <= self._names
                 and all(each.is_exact(value[field.name]) for field, each in self._fields if field.name in value)
             )
-        if type(value) is not self.cls:
+        if type(value) not in self._own_kinds:
             return False
         for name, each in self._deep:  # noqa: SIM110  # a generator takes twice as long
             if not each.is_exact(getattr(value, name, None)):
@@ -62,7 +66,7 @@ class Record(Projection):
     def are_exact(self, values: Collection[Any]) -> bool:
         if self._is_typed_dict:
             return all(map(self.is_exact, values))
-        if not frozenset({self.cls}).issuperset(map(type, values)):
+        if not self._own_kinds.issuperset(map(type, values)):
             return False
         try:
             return all(are_exact(each, map(attrgetter(name), values)) for name, each in self._deep)
@@ -139,6 +143,20 @@ class Record(Projection):
         if not self._is_typed_dict and _may_have_fields(value) and any(hasattr(value, name) for name in self._names):
             return lambda each: getattr(value, each[0].name, MISSING)
         raise misfit(type_name(self._hint), value)
+
+
+def _may_hold_more(cls: Any, names: Collection[str]) -> bool:
+    """Return whether instances of an attrs class may hold more than its fields: msgspec writes all that they hold.
+
+    That is what `__dict__` has, and each slot: `attrs` makes one for each `cached_property`. Of all other classes
+    msgspec writes the fields alone. It leaves out what begins with an underscore.
+    """
+    if not hasattr(cls, "__attrs_attrs__"):
+        return False
+    members = ((name, each) for base in cls.__mro__ for name, each in vars(base).items() if not name.startswith("_"))
+    return cls.__dictoffset__ != 0 or any(
+        isinstance(each, MemberDescriptorType) and name not in names for name, each in members
+    )
 
 
 def _may_have_fields(value: Any) -> bool:

@@ -27,6 +27,7 @@ from kick.http.validation.errors import ErrorFinder
 from kick.http.validation.hash_collisions import collision_check, text_check
 from kick.http.validation.integer_keys import finder_by_integer
 from kick.http.validation.json_text import (
+    check_nesting,
     decode_extreme,
     decode_json,
     has_extreme_numbers,
@@ -54,7 +55,15 @@ from kick.http.validation.pydantic_types import (
     model_converter,
     model_decoder,
 )
-from kick.http.validation.type_parts import fields_of, info_of, members_of, plain, types_within
+from kick.http.validation.type_parts import (
+    children_of,
+    fields_of,
+    info_of,
+    may_be_deep,
+    members_of,
+    plain,
+    types_within,
+)
 
 Decode = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
@@ -114,7 +123,15 @@ def json_decoder(hint: Any) -> Decode:
         return checked(hint, decode_json(body), "/body", value)
 
     fill = filler(hint)
-    return decode_body if fill is None else lambda body: fill(decode_body(body))
+    decode_whole = decode_body if fill is None else lambda body: fill(decode_body(body))
+    if not may_be_deep(hint):
+        return decode_whole
+
+    def decode_deep(body: bytes) -> Any:
+        check_nesting(body)
+        return decode_whole(body)
+
+    return decode_deep
 
 
 def _decoder_of_slow_texts(hint: Any, *, nests: bool) -> Decode:
@@ -333,7 +350,4 @@ def _infos(info: types.Type) -> Iterator[types.Type]:
             continue
         seen.add(id(info))
         yield info
-        children: list[Any] = [field.type for field in getattr(info, "fields", ())]
-        children += (getattr(info, name, None) for name in ("item_type", "key_type", "value_type", "type"))
-        children += (*getattr(info, "item_types", ()), *getattr(info, "types", ()))
-        left += (each for each in reversed(children) if each is not None)
+        left += reversed([*children_of(info)])

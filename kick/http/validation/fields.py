@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
 from kick.cookies import percent_decoded
-from kick.http.validation.json_text import decode_extreme, malformed
+from kick.http.validation.json_text import decode_extreme, is_too_deep, malformed
 from kick.http.validation.pydantic_types import Shape, is_model, root_of, wire_names
 from kick.http.validation.type_parts import Field, fields_of, info_of, members_of, plain
 
@@ -173,11 +173,11 @@ def has_items(hint: Any) -> bool:
 
 
 def _from_json(texts: list[Any]) -> list[Any]:
-    """Return the values of JSON texts. A text that is not JSON is kept, so validation rejects its type."""
+    """Return the values of JSON texts. What is not JSON, or nested too deeply, is kept: validation rejects its type."""
     values: list[Any] = []
     for text in texts:
         try:
-            values.append(decode_extreme(text))
+            values.append(text if is_too_deep(text) else decode_extreme(text))
         except (DecodeError, TypeError, UnicodeEncodeError, RecursionError):
             values.append(text)
     return values

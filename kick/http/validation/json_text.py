@@ -17,18 +17,25 @@ _HIGH_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u?[dD]?
 _decode_any: Final = msgspec.json.Decoder().decode
 
 _SMALL: Final = 1 << 14
-"""Bytes of JSON that are not searched for extreme numbers: they cost at most 40 milliseconds."""
+"""Bytes of JSON that are not searched for what msgspec reads slowly: they cost at most 40 milliseconds."""
 
 _FEW: Final = 100
 _DIGITS: Final = bytes.maketrans(b"E123456789", b"e000000000")
 _EXTREME: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[eE]([+-]?+0*+[1-9][0-9][0-9])', re.DOTALL)
 """Matches a string, or an exponent of three digits in its group."""
 
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKETS: Final = bytes(each for each in range(256) if each not in _STEPS)
+MOST_LEVELS: Final = 100
+"""Arrays and objects within each other. The declared type of a response takes up to six calls for each, of the 1,000
+that Python allows; Python's own limit would depend on where a value is read and where it is written."""
+
 _MOST_READ: Final = 1 << 25
 """Bytes that all levels together may have: they are read in 150 milliseconds."""
+
+_ROUNDS: Final = 4
+_STEPS: Final = {ord("["): 1, ord("]"): -1}
+_AS_ARRAYS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(each for each in range(256) if each not in b'[]{}"')
+_exceeds: Final = MOST_LEVELS.__lt__
 
 
 def read_float(text: str) -> float:
@@ -58,6 +65,23 @@ def has_extreme_numbers(text: bytes | str) -> bool:
     return next(islice(found, _FEW, None), None) is not None
 
 
+def is_too_deep(text: bytes | str) -> bool:
+    """Return whether JSON is nested more deeply than `MOST_LEVELS`.
+
+    >>> is_too_deep(b"[" * 100 + b"]" * 100), is_too_deep(b"[" * 101 + b"]" * 101), is_too_deep('["%s"]' % ("[" * 200))
+    (False, True, False)
+    """
+    if len(text) <= MOST_LEVELS:
+        return False
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if raw.count(b"[") + raw.count(b"{") <= MOST_LEVELS:
+        return False
+    rest = brackets = _brackets(raw)
+    for _ in range(_ROUNDS):  # each takes one level away, in C, and nearly all of most values
+        rest = rest.replace(b"[]", b"")
+    return len(rest) > MOST_LEVELS and any(map(_exceeds, accumulate(map(_STEPS.__getitem__, brackets))))
+
+
 def is_deep(text: bytes | str) -> bool:
     """Return whether a text is so large and so deep that reading each level to its end takes long.
 
@@ -67,22 +91,33 @@ def is_deep(text: bytes | str) -> bool:
     if len(text) <= _SMALL:
         return False
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    brackets = _STRING.sub(b"", raw).translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) * len(raw) > _MOST_READ
+    return max(accumulate(map(_STEPS.__getitem__, _brackets(raw))), default=0) * len(raw) > _MOST_READ
 
 
 def decode_json(body: bytes) -> Any:
-    """Return the value of a JSON text (RFC 8259). Raises `BadRequest` with the position of a syntax error.
+    """Return the value of a JSON text (RFC 8259).
+
+    Raises `BadRequest` with the position of a syntax error, or if the text is nested too deeply.
 
     >>> decode_json(b'{"a":1}')
     {'a': 1}
     """
+    check_nesting(body)
     try:
         return (decode_extreme if has_extreme_numbers(body) else _decode_any)(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if has_mark(body):
             return decode_json(body[len(BOM_UTF8) :])
         raise malformed_json(error, body) from None
+
+
+def check_nesting(body: bytes | str) -> None:
+    """Raise `BadRequest` if a JSON text is nested more deeply than it could be written again.
+
+    >>> check_nesting(b"[[1]]")
+    """
+    if is_too_deep(body):
+        raise _nested_too_deeply()
 
 
 def invalid(errors: list[FieldError]) -> UnprocessableEntity:
@@ -144,10 +179,22 @@ def malformed_json(error: Exception, body: bytes | str) -> BadRequest:
     'The body is not valid JSON: it ends too early.'
     """
     if isinstance(error, RecursionError):
-        return malformed("body", "The body is nested too deeply.", "Nested too deeply", "nesting")
+        return _nested_too_deeply()
     if not _is_utf8(body):  # the errors of msgspec for this differ
         return malformed("body", "The body is not UTF-8.", "Expected UTF-8", "encoding")
     reason = str(error).replace("(byte ", "(at byte ").replace("Input data was truncated", "it ends too early")
     if _ends_in_half_a_pair(body):  # msgspec reports it as truncated near the end of the text
         reason = "an escape is only one half of a surrogate pair"
     return malformed("body", f"The body is not valid JSON: {reason}.", "Expected JSON", "json")
+
+
+def _nested_too_deeply() -> BadRequest:
+    return malformed("body", "The body is nested too deeply.", "Nested too deeply", "nesting")
+
+
+def _brackets(raw: bytes) -> bytes:
+    """Return the brackets of a JSON text that are not in strings; braces are brackets, too."""
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    kept = raw.translate(_AS_ARRAYS, _NO_BRACKETS).replace(b'""', b"")  # this joins strings without brackets between
+    return b"".join(kept.split(b'"')[::2]) if b'"' in kept else kept

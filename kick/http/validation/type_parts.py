@@ -186,6 +186,38 @@ def _info_of_class(cls: type) -> msgspec.inspect.Type:
     return msgspec.inspect.type_info(cls)
 
 
+def may_be_deep(hint: Any) -> bool:
+    """Return whether valid values may be nested to any depth: of `Any`, or of a class that holds itself.
+
+    >>> may_be_deep(dict[str, list[int]]), may_be_deep(dict[str, Any]), may_be_deep(list)
+    (False, True, True)
+    """
+    return _is_endless(info_of(hint), frozenset(), set())
+
+
+def children_of(info: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
+    """Yield the types directly within a type, as msgspec describes them."""
+    for field in getattr(info, "fields", ()):
+        yield field.type
+    for name in ("item_type", "key_type", "value_type", "type"):
+        child = getattr(info, name, None)
+        if child is not None:
+            yield child
+    yield from getattr(info, "item_types", ())
+    yield from getattr(info, "types", ())
+
+
+def _is_endless(info: msgspec.inspect.Type, above: frozenset[int], seen: set[int]) -> bool:
+    """Return whether a type has `Any` within it, or is within itself; `seen` are the types that were looked at."""
+    if isinstance(info, msgspec.inspect.AnyType) or id(info) in above:
+        return True
+    if id(info) in seen:
+        return False
+    seen.add(id(info))
+    above |= {id(info)}
+    return any(_is_endless(each, above, seen) for each in children_of(info))
+
+
 def unqualified(hint: Any) -> Any:
     """Return the type of a key of a TypedDict without `Required`, `NotRequired` and `ReadOnly`.
 

@@ -111,7 +111,7 @@ BODIES |= {
 BODIES |= {
     "deep Structs, an integer beyond 64 bits": lambda: (
         Node,
-        tuple('{"items":[1],"child":' * 300 + f'{{"items":[{each}]}}' + "}" * 300 for each in (2**63 - 1, 2**63)),  # type: ignore[return-value]
+        tuple('{"items":[1],"child":' * 98 + f'{{"items":[{each}]}}' + "}" * 98 for each in (2**63 - 1, 2**63)),  # type: ignore[return-value]
     ),
     "dictionary, last": lambda: (dict[str, int], dict_of("1", '"x"', 200_000, "last")),
     "dictionary, spread": lambda: (dict[str, int | None], dict_of("1", '"x"', 200_000, "spread")),
@@ -119,9 +119,9 @@ BODIES |= {
     "dictionary with a wrong key": lambda: (dict[int, int], wrong_key(200_000)),
     "dictionary with a wrong value and a wrong key": lambda: (dict[int, int], wrong_key(200_000, '"x"')),
     "dictionary with keys, last": lambda: (dict[int, int], dict_of("1", '"x"', 200_000, "last")),
-    "deep Structs": lambda: (Node, nested('{"items":[1],"child":', "}", 50, 300_000)),
-    "deep dictionaries": lambda: (Node, nested('{"named":{"a":', "}}", 50, 300_000)),
-    "deep dictionaries of two": lambda: (Node, nested('{"named":{"a":{},"b":', "}}", 50, 300_000)),
+    "deep Structs": lambda: (Node, nested('{"items":[1],"child":', "}", 48, 300_000)),
+    "deep dictionaries": lambda: (Node, nested('{"named":{"a":', "}}", 48, 300_000)),
+    "deep dictionaries of two": lambda: (Node, nested('{"named":{"a":{},"b":', "}}", 48, 300_000)),
 }
 
 

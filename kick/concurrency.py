@@ -1,4 +1,4 @@
-"""`Threads`: the threads of synchronous handlers. And how long a task may run that waits for nothing."""
+"""`Threads`: the threads of synchronous handlers. And tasks that wait for nothing, or only perhaps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
+from types import coroutine
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -25,6 +26,22 @@ DEFAULT_THREADS: Final = 40
 IN_A_ROW: Final = 32
 """Pieces of a stream, or messages of a WebSocket, after which other tasks run. The `send` of a server may never wait,
 most of all when its client has gone, and neither does a queue that has messages."""
+
+
+@coroutine
+def rest_of(begun: Any, waits_for: Any) -> Generator[Any, Any, None]:
+    """Return an awaitable for the rest of a coroutine, or of its iterator, whose first step was run by hand."""
+    while True:
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001  # raised into the task, mostly a cancellation
+            try:
+                waits_for = begun.throw(error)
+            except StopIteration:
+                return
+        else:
+            break
+    yield from begun
 
 
 class Threads:

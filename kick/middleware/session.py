@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import takewhile
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from kick.exceptions import HTTPError
 from kick.http import CallNext, Description, RequestContext, Response, Route, Settings
 from kick.http.errors import middleware_order
 from kick.http.mounts import MountedResponse
+from kick.http.response.base import ReadyResponse
 from kick.http.response.streaming import is_stream
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
 from kick.session.asgi.middleware import serve_with_session
+from kick.session.asgi.watching import end_with_session, serve_watched
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.errors import session_name_taken, session_shared
@@ -114,7 +117,7 @@ class SessionLayer(PerRoute):
             ctx.session_path = self.manager.options.path
             return await call_next(ctx)
         state = await self._open(ctx.scope)
-        ctx.opened_session = ContextSession(state, self._operations)
+        ctx.opened_session = opened = ContextSession(state, self._operations)
         try:
             response = await call_next(ctx)
         except Exception as error:
@@ -133,6 +136,11 @@ class SessionLayer(PerRoute):
         if cookies or accessed:
             private = state.principal is not None and not self._says_caching(ctx)
             finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
+        if type(response) is not ReadyResponse and state.record is not None:
+            if not isinstance(response, MountedResponse):
+                end_with_session(response, opened)
+            elif state.accessed:  # by middleware: the application does not see the session
+                response.app = partial(serve_watched, opened, response.app)
         return response
 
     def _says_caching(self, ctx: RequestContext[Any]) -> bool:

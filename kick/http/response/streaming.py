@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextvars import Context, copy_context
 from enum import Enum, auto
 from functools import lru_cache
 from threading import Lock
-from types import AsyncGeneratorType, coroutine
+from types import AsyncGeneratorType
 from typing import Any, Final, TypeAlias
 
 import anyio
@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from kick.concurrency import IN_A_ROW, Threads
+from kick.concurrency import IN_A_ROW, Threads, rest_of
 from kick.http.response.base import SafeResponse, header_line
 
 Chunk: TypeAlias = bytes | str | bytearray | memoryview
@@ -125,7 +125,7 @@ class StreamResponse(SafeResponse):
         sending = self._send_all(send)
         waits_for = next(sending.__await__(), _END)
         if waits_for is not _END:  # a stream that never waited cannot have been ended
-            await Ending(receive if self.listens else None).around(_rest_of(sending, waits_for))
+            await Ending(receive if self.listens else None).around(rest_of(sending, waits_for))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         if self.background is not None:
             await self.background()
@@ -161,22 +161,6 @@ def _content_type(media_type: str) -> tuple[bytes, bytes]:
     if media_type.startswith("text/") and "charset=" not in media_type.lower():
         media_type += "; charset=utf-8"
     return header_line("content-type", media_type)
-
-
-@coroutine
-def _rest_of(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Return an awaitable for the rest of a coroutine whose first step was run by hand."""
-    while True:
-        try:
-            yield waits_for
-        except BaseException as error:  # noqa: BLE001  # raised into the task, mostly a cancellation
-            try:
-                waits_for = begun.throw(error)
-            except StopIteration:
-                return
-        else:
-            break
-    yield from begun
 
 
 def variables_of(chunks: Any) -> list[Any]:

@@ -43,6 +43,7 @@ from kick.http.websocket.socket import (
     Socket,
     SocketClosed,
 )
+from kick.session.asgi.sender import CLOSING, Sender
 from kick.shutdown import Shutdown
 
 logger: Final = logging.getLogger("kick.http")
@@ -65,7 +66,8 @@ class Handshake:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = as_request(scope, self)
         self.receive = receive
-        self.send = send
+        self._sender = Sender(send)
+        self.send: Send = self._sender.send
         self._tasks: anyio.abc.TaskGroup | None = None
         self._socket: Socket[Any, Any] | None = None
         self._subprotocol: str | None = None
@@ -172,7 +174,9 @@ class Handshake:
                 await self._session_ended.wait()
             # Not within the scope: the handler ends as soon as the socket is closed, and cancels it.
             if self._session_ended.is_set():
-                await self._socket.close(SESSION_ENDED, "The session has ended.")
+                self._sender.give_up()  # otherwise a handler would wait for a client that does not read
+                with anyio.move_on_after(CLOSING):
+                    await self._socket.close(SESSION_ENDED, "The session has ended.")
 
     def _refuse(self, error: Exception) -> None:
         if not self._decided.is_set():

@@ -32,6 +32,7 @@ ABNORMAL: Final = 1006
 POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 
+_AFTER_CLOSE: Final = tuple(f"Unexpected ASGI message 'websocket.{kind}', after" for kind in ("send", "close"))
 _SENDABLE: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
@@ -311,15 +312,15 @@ class Socket(Generic[In, Out]):
             return
         try:
             await self._link.send({"type": "websocket.close", "code": code, "reason": self._reason})
-        except OSError:
-            pass  # the client was faster
+        except (OSError, RuntimeError) as error:
+            if not _is_gone(error):
+                raise
 
     # Frames
 
     async def _next_frame(self) -> Frame:
-        if self._phase is Phase.CONNECTING:
-            await self.accept()
-        self._check_open()
+        if self._phase is not Phase.OPEN:
+            await self._be_open()
         if self._waiting is not None:
             raise RuntimeError("another task waits for a message of this socket already")
         if self._in_a_row >= IN_A_ROW:  # before a message is taken, so that a cancellation loses none
@@ -342,17 +343,31 @@ class Socket(Generic[In, Out]):
         return frame
 
     async def _send_frame(self, kind: str, frame: Frame) -> None:
-        if self._phase is Phase.CONNECTING:
-            await self.accept()
-        self._check_open()
+        if self._phase is not Phase.OPEN:
+            await self._be_open()
         try:
             await self._link.send({"type": "websocket.send", kind: frame})
-        except OSError:
+        except (OSError, RuntimeError) as error:
+            if not _is_gone(error):
+                raise
             self.end(ABNORMAL, "")
             raise self._closed() from None
         self._in_a_row += 1
         if self._in_a_row >= IN_A_ROW:
             await self._take_turns()
+
+    async def _be_open(self) -> None:
+        """Accept the connection if this was not done. Raises `SocketClosed`, and lets others run now and then.
+
+        A handler that goes on after this exception would otherwise hold the event loop.
+        """
+        if self._phase is Phase.CONNECTING:
+            await self.accept()
+        else:
+            self._in_a_row += 1
+            if self._in_a_row >= IN_A_ROW:
+                await self._take_turns()
+        self._check_open()
 
     async def _take_turns(self) -> None:
         """Let others run: neither a send that need not wait nor a receive of what has come does it."""
@@ -379,3 +394,12 @@ class Socket(Generic[In, Out]):
             self._phase, self._code, self._reason = Phase.CLOSED, code, reason
         if self._waiting is not None:
             self._waiting.cancel()
+
+
+def _is_gone(error: Exception) -> bool:
+    """Return true for the exceptions of a server that has lost the connection, or has closed it by itself.
+
+    ASGI has `OSError` for both. After an invalid frame of the client, uvicorn raises `RuntimeError`, as if the
+    application had sent a close frame. A socket sends nothing after its own, so this is never a mistake of a handler.
+    """
+    return isinstance(error, OSError) or str(error).startswith(_AFTER_CLOSE)

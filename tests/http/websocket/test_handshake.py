@@ -37,6 +37,7 @@ class Wire:
         self.sent: list[Message] = []
         self.extensions: dict[str, Any] = {"websocket.http.response": {}} if denials else {}
         self.broken = False
+        self.failure: Exception = OSError("the client is gone")
         self.full: asyncio.Event | None = None
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         for message in ({"type": "websocket.connect"}, *incoming):
@@ -44,7 +45,7 @@ class Wire:
 
     async def send(self, message: Message) -> None:
         if self.broken:
-            raise OSError("the client is gone")
+            raise self.failure
         if self.full is not None and message["type"] == "websocket.send":
             await self.full.wait()
         self.sent.append(message)
@@ -254,6 +255,38 @@ async def test_a_client_that_is_gone_while_the_handler_sends_ends_it_quietly(
         wire.put(text("a"))
     assert log == ["released"]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/echo", "send"), ("/closed-by-another", "close")])
+async def test_a_server_that_has_closed_the_connection_itself_ends_the_handler_quietly(
+    app: App, path: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an invalid frame, uvicorn speaks as if the application had closed the connection."""
+    wire = await interrupted(app, path, RuntimeError(f"Unexpected ASGI message 'websocket.{kind}', after sending ..."))
+    assert wire.kinds == ["accept"]
+    assert caplog.records == []
+
+
+async def test_other_errors_of_what_is_around_the_application_are_reported(
+    app: App, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ExceptionGroup):
+        await interrupted(app, "/echo", RuntimeError("a mistake of ASGI middleware"))
+    assert log == ["released"]
+    assert "a mistake of ASGI middleware" in caplog.text
+
+
+async def interrupted(app: App, path: str, failure: Exception) -> Wire:
+    """Let the server fail once the connection is accepted."""
+    wire = Wire()
+    wire.failure = failure
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wire.run, app, path)
+        while not wire.sent:
+            await anyio.lowlevel.checkpoint()
+        wire.broken = True
+        wire.put(text("a"))
+    return wire
 
 
 async def test_a_client_that_goes_before_it_connects_is_nothing(app: App) -> None:

@@ -10,6 +10,7 @@ from socket import SHUT_RDWR
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import msgspec
 import pytest
@@ -238,6 +239,22 @@ class EndController:
         except SocketClosed as error:
             self.diary.entries.append(f"{error.code} {error.reason} {socket.closed}")
             raise
+
+    @WebSocket("/sends")
+    async def sends(self, socket: Socket[None, str]) -> None:
+        try:
+            while True:
+                await socket.send("again")
+                await anyio.lowlevel.checkpoint()
+        finally:
+            self.diary.entries.append("sent enough")
+
+    @WebSocket("/sends-once")
+    async def sends_once(self, socket: Socket[str, str]) -> None:
+        await socket.send("once")
+        async for _ in socket:
+            pass
+        self.diary.entries.append("sent enough")
 
     @WebSocket("/busy")
     async def busy(self, socket: Socket[str, str]) -> None:
@@ -691,6 +708,22 @@ def test_a_client_whose_connection_breaks_ends_the_iteration(served: Served) -> 
         socket.send("hello")
         socket.socket.shutdown(SHUT_RDWR)
     served.diary.wait_for("iteration ended")
+
+
+@pytest.mark.parametrize("path", ["/ends/sends", "/ends/sends-once"])
+@pytest.mark.parametrize("server", ["websockets", "wsproto"])
+def test_a_frame_that_is_no_text_is_the_end_of_the_connection_for_a_handler_that_sends(
+    server: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    diary = Diary()
+    app = bootstrap([Module("ends", controllers=[EndController], providers=[Provider(Diary, value=diary)])])
+    with SOCKET_SERVERS[server](app) as url, client(url + path) as socket:
+        socket.recv(timeout=60)
+        socket.socket.sendall(b"\x81\x81\0\0\0\0\xff")
+        with pytest.raises(ConnectionClosed):
+            drained(socket)
+        diary.wait_for("sent enough")
+    assert [each for each in caplog.records if each.name == "kick.http" or "ASGI" in each.getMessage()] == []
 
 
 def test_tasks_of_a_handler_end_with_it(served: Served, caplog: pytest.LogCaptureFixture) -> None:

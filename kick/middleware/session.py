@@ -21,8 +21,8 @@ from kick.http.response.base import ReadyResponse
 from kick.http.response.streaming import is_stream
 from kick.middleware.cookie_parser import CookieParserLayer
 from kick.middleware.per_route import PerRoute
+from kick.session.asgi.foreign_connections import end_with_session, serve_watched
 from kick.session.asgi.middleware import serve_with_session
-from kick.session.asgi.watching import end_with_session, serve_watched
 from kick.session.cookie import CookieOptions
 from kick.session.devices import Sessions
 from kick.session.errors import session_name_taken, session_shared

@@ -43,7 +43,7 @@ from kick.http.websocket.socket import (
     Socket,
     SocketClosed,
 )
-from kick.session.asgi.sender import CLOSING, Sender
+from kick.session.asgi.interruptible_send import CLOSING, InterruptibleSend
 from kick.shutdown import Shutdown
 
 logger: Final = logging.getLogger("kick.http")
@@ -66,7 +66,7 @@ class Handshake:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = as_request(scope, self)
         self.receive = receive
-        self._sender = Sender(send)
+        self._sender = InterruptibleSend(send)
         self.send: Send = self._sender.send
         self._tasks: anyio.abc.TaskGroup | None = None
         self._socket: Socket[Any, Any] | None = None

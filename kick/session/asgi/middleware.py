@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kick.exceptions import PROBLEM_JSON
 from kick.session.asgi.dict_session import RequestSession, replace_session
-from kick.session.asgi.watching import WatchedResponse, WatchedSocket, is_stream
+from kick.session.asgi.foreign_connections import WatchedResponse, WatchedSocket, is_stream
 from kick.session.errors import SessionUnavailable
 from kick.session.headers import RawHeaders, finish_headers
 from kick.session.manager import SessionManager

@@ -1,4 +1,4 @@
-"""`Sender`: sends messages to a client, and can give up those that wait for it."""
+"""`InterruptibleSend`: sends messages to a client, and can give up those that wait for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOSING: Final = 5.0
 _SENT: Final = object()
 
 
-class Sender:
+class InterruptibleSend:
     """The `send` of a server. A message waits there as long as the client does not read.
 
     `give_up()` ends this waiting, so that a handler does not wait for a client that it must not serve any more.

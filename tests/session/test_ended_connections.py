@@ -18,11 +18,11 @@ from starlette.websockets import WebSocket as StarletteSocket
 from starlette.websockets import WebSocketDisconnect
 
 import kick.http.websocket.handshake
-import kick.session.asgi.watching
+import kick.session.asgi.foreign_connections
 from kick import Controller, Forbidden, Get, Module, RequestContext, Socket, SocketClosed, WebSocket, bootstrap
 from kick.http import CallNext
 from kick.session import SessionMiddleware, session
-from kick.session.asgi.sender import Sender
+from kick.session.asgi.interruptible_send import InterruptibleSend
 from tests.session.harness import SECRET
 from tests.session.test_connections import QUICKLY, Client, Opened, Site, has_ended, starlette_act, starlette_in
 
@@ -452,7 +452,7 @@ class ReadingNothing(NotReading):
 async def test_a_handler_that_waits_for_a_client_that_does_not_read_ends_too(
     store: Any, app: str, path: str, connection: type[Opened], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (kick.http.websocket.handshake, kick.session.asgi.watching):
+    for module in (kick.http.websocket.handshake, kick.session.asgi.foreign_connections):
         monkeypatch.setattr(module, "CLOSING", 0.05)
     client = await enter(APPS[app](store))
     opened = open_path(client, path, "websocket", connection)
@@ -472,7 +472,7 @@ class TestTheSender:
                 await anyio.sleep_forever()
             sent.append(message)
 
-        sender = Sender(send)
+        sender = InterruptibleSend(send)
         waiting = asyncio.ensure_future(sender.send({"type": "slow"}))
         await asyncio.sleep(0)
         sender.give_up()
@@ -486,7 +486,7 @@ class TestTheSender:
             await asyncio.sleep(0 if message == {"type": "fails"} else 3600)
             raise LookupError("the server")
 
-        sender = Sender(send)
+        sender = InterruptibleSend(send)
         with pytest.raises(LookupError, match="the server"):
             await sender.send({"type": "fails"})
         waiting = asyncio.ensure_future(sender.send({"type": "waits"}))
@@ -497,7 +497,7 @@ class TestTheSender:
 
     async def test_any_awaitable_of_a_server_is_awaited(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        sending = asyncio.ensure_future(Sender(lambda _: future).send({"type": "any"}))
+        sending = asyncio.ensure_future(InterruptibleSend(lambda _: future).send({"type": "any"}))
         await asyncio.sleep(0)
         assert not sending.done()
         future.set_result(None)

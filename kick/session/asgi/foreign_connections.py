@@ -11,7 +11,7 @@ import anyio
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kick.session.asgi.sender import CLOSING, Sender
+from kick.session.asgi.interruptible_send import CLOSING, InterruptibleSend
 from kick.session.session import Session
 
 SESSION_ENDED: Final = 4401
@@ -68,7 +68,7 @@ class WatchedSocket:
     def __init__(self, session: Session[Any], send: Send) -> None:
         self._session = session
         self._send = send
-        self._sender = Sender(send)
+        self._sender = InterruptibleSend(send)
         self._closed = False
         self._ended = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None

@@ -41,8 +41,9 @@ async def store(path: Path) -> AsyncIterator[SQLiteStore]:
     await store.aclose()
 
 
-def threads() -> int:
-    return sum(thread.name == THREAD for thread in threading.enumerate())
+def threads() -> set[threading.Thread]:
+    """The threads of stores; one of an earlier test may still end."""
+    return {thread for thread in threading.enumerate() if thread.name == THREAD}
 
 
 def rows(path: Path) -> int:
@@ -112,7 +113,7 @@ async def test_nothing_is_touched_before_the_first_use(path: Path) -> None:
     before = threads()
     await SQLiteStore(path).aclose()
     assert files_beside(path) == []
-    assert threads() == before
+    assert threads() <= before
 
 
 async def test_sessions_survive_a_restart(store: SQLiteStore, path: Path) -> None:
@@ -639,16 +640,16 @@ async def test_closing_ends_the_thread_after_what_was_begun(store: SQLiteStore) 
     await asyncio.sleep(0)
     await store.aclose()
     assert isinstance(await creating, Committed)
-    wait_until(lambda: threads() == before, "the end of the thread")
+    wait_until(lambda: threads() <= before, "the end of the thread")
 
 
 async def test_a_store_that_nobody_holds_any_more_ends_its_thread(path: Path) -> None:
     before = threads()
     store = SQLiteStore(path)
     await store.load(new_key())
-    assert threads() == before + 1
+    assert len(threads() - before) == 1
     del store
-    wait_until(lambda: threads() == before, "the end of the thread")
+    wait_until(lambda: threads() <= before, "the end of the thread")
 
 
 @pytest.mark.process

@@ -107,16 +107,20 @@ def with_sound_heads(app: ASGIApp) -> ASGIApp:
 
 
 class FewHeaders:
-    """ASGI middleware that closes connections with requests that have too many headers (RFC 6585, section 5)."""
+    """ASGI middleware that closes connections with requests that have too many headers (RFC 6585, section 5).
+
+    It also drops an `Upgrade` that the server ignores.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] == "http":
+        is_request = scope["type"] == "http"
+        if is_request:
             drop_upgrade(scope["headers"])
-        if scope["type"] == "http" and len(scope["headers"]) > MOST_HEADERS:
+        if is_request and len(scope["headers"]) > MOST_HEADERS:
             headers = [(b"connection", b"close"), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 431, "headers": headers})
             await send({"type": "http.response.body", "body": b""})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from kick.exceptions import FieldError, NotFound, UnprocessableEntity, UnsupportedMediaType
 from kick.http.context.context import RequestContext
@@ -67,16 +67,11 @@ def parameter_reader(name: str, hint: Any, default: Any) -> Getter:
     Raises `TypeError` if `hint` is not a plain type or a list of plain types.
     """
     convert, collect = _plain_converter(hint, pointer("query", name)), value_collector(hint)
-    location = pointer("/query", name)
-    made = default_maker(default)
+    missing = _stand_in(default, pointer("/query", name), "This parameter is required")
 
     def read(ctx: RequestContext[Any]) -> Any:
         value = collect(ctx.query.getlist(name))
-        if value is not None:
-            return convert(value)
-        if made is None:
-            raise invalid([_missing(location, "This parameter is required")])
-        return made()
+        return missing() if value is None else convert(value)
 
     return read
 
@@ -161,18 +156,14 @@ def file_reader(name: str, hint: Any, default: Any) -> Getter:
     """
     convert = converter(hint, pointer("body", name))
     several = has_items(hint)
-    made = default_maker(default)
+    missing = _stand_in(default, pointer("/body", name), "A file is required")
 
     def read(ctx: RequestContext[Any]) -> Any:
         media_type = ctx.media_type
         if media_type != MULTIPART and ctx.raw_body:
             raise _unsupported(media_type, MULTIPART)
         found = ctx.form.getlist(name)
-        if found:
-            return convert(found if several else found[-1])
-        if made is None:
-            raise invalid([_missing(pointer("/body", name), "A file is required")])
-        return made()
+        return convert(found if several else found[-1]) if found else missing()
 
     return read
 
@@ -183,15 +174,12 @@ def header_reader(name: str, hint: Any, default: Any) -> Getter:
     Raises `TypeError` if `hint` is not a plain type or a list of plain types.
     """
     convert, several = _plain_converter(hint, pointer("header", name)), has_items(hint)
-    wanted, location = name.encode("latin-1"), pointer("/header", name)
-    made = default_maker(default)
+    wanted, missing = name.encode("latin-1"), _stand_in(default, pointer("/header", name), "This header is required")
 
     def read(ctx: RequestContext[Any]) -> Any:
         lines = [value.decode("latin-1") for each, value in ctx.scope["headers"] if each == wanted]
         if not lines:
-            if made is None:
-                raise invalid([_missing(location, "This header is required")])
-            return made()
+            return missing()
         text = ", ".join(lines)
         return convert([each.strip() for each in _LISTED.findall(text) if each.strip()] if several else text)
 
@@ -200,18 +188,14 @@ def header_reader(name: str, hint: Any, default: Any) -> Getter:
 
 def cookie_reader(name: str, hint: Any, default: Any) -> Getter:
     """Return a function that reads the cookie `name`. Raises `TypeError` if `hint` is not a plain type."""
-    convert, location = _plain_converter(hint, pointer("cookie", name)), pointer("/cookie", name)
+    convert = _plain_converter(hint, pointer("cookie", name))
     if has_items(hint):
         raise TypeError("a cookie has one value")
-    made = default_maker(default)
+    missing = _stand_in(default, pointer("/cookie", name), "This cookie is required")
 
     def read(ctx: RequestContext[Any]) -> Any:
         text = ctx.cookies.get(name)
-        if text is not None:
-            return convert(text)
-        if made is None:
-            raise invalid([_missing(location, "This cookie is required")])
-        return made()
+        return missing() if text is None else convert(text)
 
     return read
 
@@ -283,8 +267,13 @@ def _plain_converter(hint: Any, part: str) -> Callable[[Any], Any]:
     return converter(hint, part)
 
 
-def _missing(location: str, message: str) -> FieldError:
-    return {"location": location, "message": message, "code": "missing"}
+def _stand_in(default: Any, location: str, message: str) -> Callable[[], Any]:
+    """Return a function that returns the default, or raises the error of what is missing if there is none."""
+
+    def fail() -> NoReturn:
+        raise invalid([{"location": location, "message": message, "code": "missing"}])
+
+    return default_maker(default) or fail
 
 
 def _unsupported(media_type: str, taken: str) -> UnsupportedMediaType:

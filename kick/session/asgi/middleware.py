@@ -75,17 +75,22 @@ async def serve_with_session(
     await connection(manager, state, session, send, scope).run(app, scope, receive)
 
 
-class _Handshake(WatchedSocket):
-    """A WebSocket. Its acceptance is the last message that can carry a cookie."""
+class _Connection:
+    """One connection, and the session that is closed with it."""
+
+    _started = False
 
     def __init__(
         self, manager: SessionManager, state: SessionState, session: Session[Any], send: Send, scope: Scope
     ) -> None:
-        super().__init__(session, send)
+        super().__init__(session, send)  # type: ignore[call-arg]  # of the class beside it
         self._manager = manager
         self._state = state
         self._scope = scope
-        self._started = False
+
+
+class _Handshake(_Connection, WatchedSocket):
+    """A WebSocket. Its acceptance is the last message that can carry a cookie."""
 
     async def serve(self, app: ASGIApp, scope: Scope) -> None:
         try:
@@ -128,18 +133,10 @@ class _Handshake(WatchedSocket):
         await self._send({"type": "websocket.http.response.body", "body": body})
 
 
-class _Exchange(WatchedResponse):
+class _Exchange(_Connection, WatchedResponse):
     """One request and its response. The session is closed with the first message of the response."""
 
-    def __init__(
-        self, manager: SessionManager, state: SessionState, session: Session[Any], send: Send, scope: Scope
-    ) -> None:
-        super().__init__(session, send)
-        self._manager = manager
-        self._state = state
-        self._scope = scope
-        self._started = False
-        self._refused = False
+    _refused = False
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
         try:

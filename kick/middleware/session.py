@@ -133,10 +133,11 @@ class SessionLayer(PerRoute):
             self._send_cookies(self.manager.cookies_of(state), ctx)
             raise
         accessed = state.accessed or (state.cookie_came and is_stream(response))
+        record = state.record
         if cookies or accessed:
-            private = state.principal is not None and not self._says_caching(ctx)
+            private = record is not None and record.principal is not None and not self._says_caching(ctx)
             finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
-        if type(response) is not ReadyResponse and state.record is not None:
+        if record is not None and type(response) is not ReadyResponse:
             if not isinstance(response, MountedResponse):
                 end_with_session(response, opened)
             elif state.accessed:  # by middleware: the application does not see the session

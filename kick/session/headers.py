@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from kick.cookies import SameSite
@@ -102,9 +101,10 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[b
     [(b'vary', b'Accept, Cookie'), (b'set-cookie', b'kick.sid=s:...'), (b'cache-control', b'no-store')]
     """
     if accessed:
-        if b"vary" in map(_name_of, headers):
-            index, vary = next((index, value) for index, (name, value) in enumerate(headers) if name == b"vary")
-            headers[index] = b"vary", _with_cookie(vary)
+        for header in headers:
+            if header[0] == b"vary":
+                headers[headers.index(header)] = b"vary", _with_cookie(header[1])
+                break
         else:
             headers.append((b"vary", b"Cookie"))
     if private and not cookies:
@@ -118,7 +118,6 @@ def finish_headers(headers: RawHeaders, *, accessed: bool, cookies: Collection[b
 
 
 _VALIDATORS: Final = frozenset({b"etag", b"last-modified"})
-_name_of: Final = itemgetter(0)
 
 
 def _with_cookie(vary: bytes) -> bytes:

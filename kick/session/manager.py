@@ -71,6 +71,7 @@ class SessionManager:
         self._adopt: Callable[..., Awaitable[Record | Superseded | None]] | None = getattr(store, "adopt", None)
         self._prolongs = options.rolling or options.rotate_after is not None
         self._stores_all = options.save_uninitialized
+        self._adds = self._prolongs or self._stores_all
         self._opens_anonymous = options.on_store_error == "anonymous"
 
     @property
@@ -251,8 +252,7 @@ class SessionManager:
         must not be sent, and `cookies_of` returns the cookies for the error response.
         """
         change = state.sealed(status < 500)
-        adds = self._prolongs if state.status is _STORED else self._stores_all and state.status is _NEW
-        adds = adds and status < 500 and not state.is_passive
+        adds = self._adds and status < 500 and not state.is_passive and self._adds_to(state)
         if change is None and not adds and state.cookie is _KEEP and not state.replaced and state.token is None:
             return ()
         if state.status is _NEW and self.operations.is_withheld(state):
@@ -261,6 +261,10 @@ class SessionManager:
         if change is None and not adds and state.cookie is not _CONFIRM:
             return self.cookies_of(state)
         return self._settle(state, change, adds)
+
+    def _adds_to(self, state: SessionState) -> bool:
+        """Return true if the options ask for more than the handler did: a longer life, a new session without values."""
+        return self._prolongs if state.status is _STORED else self._stores_all and state.status is _NEW
 
     async def _settle(self, state: SessionState, change: Change | None, adds: bool) -> tuple[bytes, ...]:
         """Save the changes, and with `adds` what no handler has asked for; return the cookies."""

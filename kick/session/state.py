@@ -50,7 +50,9 @@ class CookieAction(enum.Enum):
 
 
 # An attribute of an enum class costs a request several times what a name of the module costs.
+_NEW: Final = Status.NEW
 _STORED: Final = Status.STORED
+_KEEP: Final = CookieAction.KEEP
 _CONFIRM: Final = CookieAction.CONFIRM
 _UNAVAILABLE: Final = Status.UNAVAILABLE
 
@@ -77,10 +79,11 @@ class SessionState(OfRequest):
     | `accepted` | the handshake of a WebSocket is over |
     """
 
-    # Defaults are class attributes, so a new instance has few attributes to set.
+    # What nearly every request reads is set in `__init__`: CPython reads an attribute of the instance several times as
+    # quickly as a default of the class.
 
-    status: Status = Status.NEW
-    cookie: CookieAction = CookieAction.KEEP
+    status: Status
+    cookie: CookieAction
     is_new: bool = True
     id: str | None = None
     key: str | None = None
@@ -88,34 +91,34 @@ class SessionState(OfRequest):
     record: Record | None = None
     fields: Mapping[str, bytes] = {}
     """The encoded values in the store."""
-    contents: Contents | None = None
+    contents: Contents | None
     """The decoded values; `None` until they are first used."""
-    flash: Flash | None = None
-    reserved: Reserved | None = None
-    new_principal: str | Keep | None = KEEP
+    flash: Flash | None
+    reserved: Reserved | None
+    new_principal: str | Keep | None
     """A principal that is not stored yet."""
-    accessed: bool = False
+    accessed: bool
     """The request has used the session, so the response depends on the cookie (`Vary`)."""
-    refusal: Refusal | None = None
+    refusal: Refusal | None
     """Returns the error that a write raises; `None` while writes are accepted."""
     is_sealed: bool = False
     is_accepted: bool = False
     """The handshake of a WebSocket is over, so no cookie can be sent, and the id can no longer change."""
     create_sent: bool = False
     """A `create` with this id was sent; its result is not known."""
-    is_passive: bool = False
+    is_passive: bool
     """The route does not extend the session."""
     begins_none: bool = False
     """No handler runs, so no new session is stored."""
     is_deliberate: bool = False
     """The handler has asked for a new session, by `regenerate()` or a login."""
-    token: bytes | None = None
+    token: bytes | None
     """The digest of the CSRF tokens that were handed out while the request had no session."""
     token_is_new: bool = False
     """No cookie of the request has this digest."""
     rivals: Collection[str] = ()
     """The keys of other living sessions whose cookies the request has."""
-    replaced: Collection[str] = ()
+    replaced: Collection[str]
     """The former names of the session cookie with which the request has cookies."""
     _lock: asyncio.Lock | None = None
 
@@ -134,6 +137,11 @@ class SessionState(OfRequest):
         self.claim = claim
         """The id from a cookie with a valid signature. A session with this id may not exist."""
         self.cookie_came = cookie_came
+        self.cookie = _KEEP
+        self.contents = self.flash = self.reserved = self.refusal = self.token = None
+        self.new_principal = KEEP
+        self.accessed = self.is_passive = False
+        self.replaced = ()
         if claim is not None and record is not None:  # the same as `found`, without a call for nearly every request
             self.id, self.key, self.record = claim.session_id, claim.key, record
             self.fields = record.fields
@@ -141,6 +149,8 @@ class SessionState(OfRequest):
             self.is_new = False
             if not claim.is_current:
                 self.cookie = _CONFIRM
+        else:
+            self.status = _NEW
 
     # Access
 

@@ -158,7 +158,14 @@ class Members(Projection):
 def _members_check(key: Leaf, value: Leaf | Open) -> Callable[[Any], bool]:
     keys = key.kinds
     if isinstance(value, Open):
-        return lambda members: keys.issuperset(map(type, members))
+
+        def are_exact_keys(members: Any) -> bool:
+            for name in members:  # noqa: SIM110  # as below
+                if type(name) not in keys:
+                    return False
+            return True
+
+        return are_exact_keys
     kinds = value.kinds
 
     def are_exact(members: Any) -> bool:

@@ -39,7 +39,9 @@ class Segment(NamedTuple):
 
 
 def _to_int(text: str) -> int:
-    digits = text if text.isdigit() else text.removeprefix("-")
+    if len(text) < 19 and text.isdecimal() and text.isascii():  # nearly always
+        return int(text)
+    digits = text.removeprefix("-")
     if not digits.isdigit() or not digits.isascii() or len(digits) > 19:
         raise ValueError(text)
     value = int(text)

@@ -80,18 +80,18 @@ class SessionData(DictLike):
     ({'cart': b'{"items":[1,2]}'}, [])
     """
 
-    _dropped: set[str] | None = None
     _moved: set[str] | None = None
     """Stored keys that were removed and set again, so they are last in the order."""
-    _sealed: Refusal | None = None
-    _view: dict[str, Any] | None = None
-    """A dict with the same values, for C code that reads dicts directly."""
     _view_is_stale: bool = False
 
     def __init__(self, stored: Mapping[str, bytes]) -> None:
         self._stored = stored
         self._live: dict[str, Any] = {}
         """Values that were assigned, and values that were read and can be changed in place."""
+        self._dropped: set[str] | None = None
+        self._sealed: Refusal | None = None
+        self._view: dict[str, Any] | None = None
+        """A dict with the same values, for C code that reads dicts directly."""
 
     @property
     def value(self) -> SessionData:

@@ -60,6 +60,7 @@ def test_what_cannot_run_the_tests_is_left_out(tmp_path: Path, answer: str) -> N
     assert find_pythons(folders=[tmp_path], wanted=["3.12"]) == {}
 
 
+@pytest.mark.long
 def test_the_python_of_this_run_is_found() -> None:
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert minor in find_pythons(folders=[Path(sys.executable).parent, *usual_folders()], wanted=[minor])

@@ -79,8 +79,7 @@ class SessionState(OfRequest):
     | `accepted` | the handshake of a WebSocket is over |
     """
 
-    # What nearly every request reads is set in `__init__`: CPython reads an attribute of the instance several times as
-    # quickly as a default of the class.
+    # `__init__` sets what nearly every request reads: CPython finds it there much sooner than a default of the class.
 
     status: Status
     cookie: CookieAction
@@ -357,12 +356,8 @@ class SessionState(OfRequest):
         """Take over the current record of the store, and drop every change that is not stored."""
         self.record, self.fields = record, record.fields
         self.new_principal = KEEP
-        if self.contents is not None:
-            self.contents.reset(record.fields)
-        if self.flash is not None:
-            self.flash.reset(record.fields)
-        if self.reserved is not None:
-            self.reserved.reset(record.fields)
+        for each in self._opened():
+            each.reset(record.fields)
 
     def moved(
         self,
@@ -449,9 +444,8 @@ class SessionState(OfRequest):
 
     def unavailable(self, *, anonymous: bool) -> None:
         """Note that the store did not answer when the session was loaded."""
-        self.status = Status.UNAVAILABLE
+        self.status = Status.ANONYMOUS if anonymous else Status.UNAVAILABLE
         if anonymous:
-            self.status = Status.ANONYMOUS
             self._refuse_writes(SessionUnavailable)
 
     def sealed(self, is_kept: bool) -> Change | None:
@@ -479,22 +473,20 @@ class SessionState(OfRequest):
     def _rebase(self, fields: Mapping[str, bytes]) -> None:
         """Note that the store has `fields`, all changes included."""
         self.fields = fields
-        if self.contents is not None:
-            self.contents.rebase(fields)
-        if self.flash is not None:
-            self.flash.rebase(fields)
-        if self.reserved is not None:
-            self.reserved.rebase(fields)
+        for each in self._opened():
+            each.rebase(fields)
+
+    def _opened(self) -> list[Contents | Flash | Reserved]:
+        return [each for each in (self.contents, self.flash, self.reserved) if each is not None]
 
     def _retain(self, keys: Collection[str], fields: Mapping[str, bytes]) -> None:
         """Keep only these keys. The store has `fields`."""
         self.fields = fields
         if self.contents is not None:
             self.contents.retain(keys, fields)
-        if self.flash is not None:
-            self.flash.reset(fields)
-        if self.reserved is not None:
-            self.reserved.reset(fields)
+        for own in (self.flash, self.reserved):
+            if own is not None:
+                own.reset(fields)
 
     def _refuse_writes(self, refusal: Refusal) -> None:
         self.refusal = refusal

@@ -37,7 +37,7 @@ async def test_what_the_memory_store_holds() -> None:
         assert all([x for x, _ in line] == [10, 100] for line in panel.lines.values()), panel.title
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 async def test_what_is_held_outside_the_process(redis_url: str, postgres_url: str, tmp_path: Path) -> None:
     urls = {"SQLite": f"sqlite:///{tmp_path}/sessions.db", "Redis": redis_url, "PostgreSQL": postgres_url}
     panels = await stores.outside(100, urls)

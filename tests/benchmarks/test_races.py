@@ -46,7 +46,7 @@ def test_the_table_says_what_happens_on_the_libraries_for_python() -> None:
     assert all(expected["kick"])
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.process
 async def test_the_table_says_what_happens_on_express(tmp_path: Path) -> None:
     installed = packages(HERE, ("package.json", "tsconfig.json"))

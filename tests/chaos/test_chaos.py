@@ -10,7 +10,7 @@ from tests.chaos.client import Known
 from tests.chaos.run import run
 from tests.chaos.stores import STORES
 
-SHORT = ("redis", "postgres", "sqlite")
+SHORT = ("redis", "sqlite")
 """The stores of the long tier; the others are nightly."""
 
 

@@ -52,6 +52,7 @@ def container(tmp_path: Path, installed: Path, database: PostgresServer) -> Cont
     return Container(make(tmp_path, "api", "postgres"), root, installed=installed, ports={"postgres": database.port})
 
 
+@pytest.mark.nightly
 def test_the_services_of_the_compose_file_work_together(container: Container, database: PostgresServer) -> None:
     assert container.waits_for["postgres"] == "service_healthy"
     assert not container.is_healthy_service("postgres")

@@ -107,6 +107,7 @@ def test_a_client_in_typescript_compiles_and_runs(project: Path, url: str, tmp_p
     ]
 
 
+@pytest.mark.nightly
 def test_a_client_in_python_checks_and_runs(project: Path, url: str, tmp_path: Path) -> None:
     options = ["--path", str(project / "openapi.json"), "--output-path", "notes_client", "--meta", "none"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # it formats what it writes with ruff

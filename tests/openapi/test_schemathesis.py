@@ -118,8 +118,8 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "415"]
     ),
 }
 RUNS = [pytest.param(name, marks=pytest.mark.redis) if name == "custom_store" else name for name in APPLICATIONS]
-SHORT_RUNS = ("api", "auth", "chat", "devices")
-"""Logged in by JSON and by a form, and a project of `kick new`. The full runs are of all applications."""
+SHORT_RUNS = ("api", "auth")
+"""A project of `kick new`, and an example with a login by JSON. The full runs are of all applications."""
 
 TEMPLATES = ("api", "web", "minimal")
 WITH_MIGRATIONS = ("api", "web")
@@ -257,7 +257,7 @@ def users(url: str) -> Mapping[str, Any]:
 
 @pytest.mark.process
 @pytest.mark.long
-@pytest.mark.parametrize("leaks", [False, True])
+@pytest.mark.parametrize("leaks", [pytest.param(False, marks=pytest.mark.nightly), True])
 def test_nobody_reads_what_another_user_owns(leaks: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Where the owner is not asked for, this is found: so the check does look."""
     folder = folder_of("api", tmp_path, request.getfixturevalue("monkeypatch"))

@@ -173,7 +173,7 @@ class Outcome:
         return found[0] if found else {}
 
 
-@pytest.fixture(params=["sqlite", "postgres", "redis"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.nightly), "redis"])
 async def outcome(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     url = url_of(request.param, request)
     site = Site(url, store_timeout=30)

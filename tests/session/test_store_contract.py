@@ -149,6 +149,7 @@ async def _hammer(store: SQLiteStore, name: str, keys: Mapping[str, list[str]]) 
     return told
 
 
+@pytest.mark.long
 async def test_processes_on_one_file_lose_nothing_revive_nothing_and_win_once(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
     keys = {what: [new_key() for _ in range(5)] for what in ("counted", "created", "moved", "destroyed")}

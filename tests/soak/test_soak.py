@@ -25,7 +25,7 @@ async def test_what_visitors_used_is_given_back(tmp_path: Path) -> None:
     assert min(report.tally.done[name] for name in ("upload", "socket", "left in a download", "slow to read")) > 0
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.process
 async def test_a_leak_is_found(tmp_path: Path) -> None:
     report = await run(

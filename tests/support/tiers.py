@@ -56,26 +56,34 @@ OTHER_STORES = {
 
 REPETITIONS = frozenset(
     {
+        "test_a_store_has_many_sessions",
         "test_any_sequence_of_operations_ends_as_in_a_plain_dict",
         "test_thousands_of_interleaved_operations_lose_and_revive_nothing",
     }
 )
 """Tests of the contract at random: over memory they are short, over the stores of `LONG_REPETITIONS` long."""
 
-LONG_REPETITIONS = frozenset({"TestPostgresStore", "TestRedisStore", "TestSQLiteStore"})
+LONG_REPETITIONS = frozenset({"TestRedisStore", "TestSQLiteStore"})
 """Classes of stores whose repetitions are long. In every other set-up, a moved clock included, they are nightly."""
 
+COSTS = frozenset({"assert_costs_at_most", "assert_awaiting_costs_at_most"})
+"""Tests that call these compare processor times, again and again where the machine is busy: they are long."""
+
 LONG_VARIANTS = {
-    "test_a_project_and_its_resources_pass_their_tests_on_postgresql": ["api-psycopg"],
+    "test_a_project_and_its_resources_pass_their_tests_on_postgresql": [],
     "test_a_project_passes_its_own_tests": [
         "api-none-sqlite",
         "web-sqlalchemy-sqlite",
     ],
     "test_a_second_signal_ends_an_import_that_swallows_the_first": ["SIGINT"],
+    "test_a_server_has_a_part_for_each_test": ["redis"],
     "test_a_short_and_a_long_name_pass_the_style_checks_too": [f"{'a' * LONGEST}-web", "x-api", "x-minimal"],
     "test_a_signal_during_a_start_that_hangs_closes_what_has_started": ["SIGTERM"],
     "test_a_signal_during_the_import_ends_the_process": ["1-SIGINT", "2-SIGTERM"],
+    "test_all_texts_can_be_read": ["True"],
+    "test_an_application_that_is_not_there_is_told": ["nothing:app-no module 'nothing'"],
     "test_applications_that_share_a_store_are_a_warning": ["redis"],
+    "test_asynchronous_tests_of_every_plugin": ["anyio---", "asyncio, auto---"],
     "test_everything_that_is_generated_passes_the_checks_of_its_project": ["api-sqlalchemy"],
     "test_kick_doctor_finds_nothing_in_a_new_project": ["api-postgres", "web-redis"],
     "test_it_ends_a_start_that_cannot_be_cancelled": ["SIGINT"],
@@ -91,9 +99,11 @@ LONG_VARIANTS = {
         "process-1-SIGTERM",
         "process-2-SIGTERM",
     ],
+    "test_it_says_that_everyone_may_call_the_new_routes": ["arguments0"],
     "test_it_speaks_https": ["1-False", "2-True"],
+    "test_its_own_tests_pass": ["auth", "fastapi_sessions", "shop"],
     "test_no_call_of_modify_is_lost": ["memory-10000", "redis-10000"],
-    "test_nothing_is_left_of_a_run_that_is_ended_from_outside": ["SIGKILL-side by side", "SIGTERM-alone"],
+    "test_nothing_is_left_of_a_run_that_is_ended_from_outside": ["SIGKILL-side by side"],
     "test_only_tests_that_say_so_start_processes": ["in a worker"],
     "test_processes_that_are_left_fail_the_run_and_are_ended": ["alone"],
     "test_the_api_is_used_by_somebody_with_two_devices": ["redis"],
@@ -188,6 +198,7 @@ FILES = {
     "support/test_redis_servers.py": ("redis",),
     "support/test_serving.py": ("process",),
     "support/test_starts.py": ("process", "long"),
+    "test_private_names.py": ("long",),
     "test_sqlalchemy.py": ("slow",),
     "test_versions.py": ("process",),
     "testing/test_moved_stores.py": ("long",),
@@ -228,7 +239,7 @@ def _may_have_long_tests(file: Path) -> bool:
         return file.name in ("conftest.py", "__init__.py")
     if "long" in _tiers_of_file(file) or path.startswith(ABOVE_STORES) or path.startswith(("session/", "testing/")):
         return True
-    return "mark.long" in file.read_text()
+    return any(name in file.read_text() for name in ("mark.long", *COSTS))
 
 
 @cache
@@ -260,6 +271,8 @@ def _tiers_of(item: pytest.Item) -> Iterator[str]:
     if item.originalname in REPETITIONS and (store != "TestMemoryStore" or _path(item.path).startswith("testing/")):
         is_long = store in LONG_REPETITIONS and _path(item.path).startswith("session/")
         yield "long" if is_long else "nightly"
+    if not COSTS.isdisjoint(item.function.__code__.co_names):
+        yield "long"
     if item.originalname in LONG_VARIANTS and item.callspec.id not in LONG_VARIANTS[item.originalname]:
         yield "nightly"
     yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)

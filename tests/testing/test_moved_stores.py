@@ -97,6 +97,7 @@ class TestRedisStore(MovedContract):
         self.url = redis_url
 
 
+@pytest.mark.nightly
 class TestPostgresStore(MovedContract):
     """The server has the clock here too."""
 

@@ -184,6 +184,7 @@ def test_small_frames_that_inflate_take_little_memory(tmp_path: Path, library: s
     assert grown < 100 * MiB, f"{grown / MiB:.0f} MiB"
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_many_messages_that_nobody_receives_take_little_memory(tmp_path: Path) -> None:
     """Each socket held 40,000 messages of 300 bytes, for 250 KB of frames."""
@@ -202,6 +203,7 @@ def test_many_messages_that_nobody_receives_take_little_memory(tmp_path: Path) -
     assert grown < 4 * SOCKETS * len(sent), f"{grown / MiB:.0f} MiB"
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_pongs_that_nobody_reads_take_little_memory(tmp_path: Path) -> None:
     """The server kept them all: as many bytes as a client sends."""

@@ -112,6 +112,7 @@ def steps_of(app: App, method: str, path: str) -> int:
     return calls
 
 
+@pytest.mark.nightly
 def test_10_000_routes_start_in_under_two_seconds() -> None:
     assert_costs_at_most(20, lambda: of_routes(10_000), tenth_of_a_second)
 

@@ -43,12 +43,16 @@ RAW: Final = Contender("raw ASGI", "with_raw", "uvicorn", "kick", server_logs=Fa
 
 KICK: Final = Contender("kick", "with_kick", "kick-framework", "kick", server_logs=False, stores=EVERY_STORE)
 
+RAW_ON_UVICORN: Final = Contender("raw ASGI on uvicorn", "with_raw", "uvicorn", server_logs=False, stores=EVERY_STORE)
+"""What `ON_UVICORN` is compared with."""
+
 ON_UVICORN: Final = Contender("kick on uvicorn", "with_kick", "kick-framework", stores=EVERY_STORE)
 """The same application behind `uvicorn`, as many deploy it."""
 
 CONTENDERS: Final[tuple[Contender, ...]] = (
     RAW,
     KICK,
+    RAW_ON_UVICORN,
     ON_UVICORN,
     Contender("Starlette", "with_starlette", "starlette"),
     Contender("starsessions", "with_starlette", "starsessions", stores=_stores("memory", "redis"), sessions_only=True),

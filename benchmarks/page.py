@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from benchmarks.chart import Bar, Bars, bar_chart, line_chart
-from benchmarks.contenders import CONTENDERS, KICK, ON_UVICORN, RAW, Contender
+from benchmarks.contenders import CONTENDERS, KICK, ON_UVICORN, RAW, RAW_ON_UVICORN, Contender
 from benchmarks.results import Figure, Panel, Results, Sample
 from benchmarks.servers import ROOT
 from benchmarks.work import ROWS, Work
@@ -21,6 +21,9 @@ GROWTH_CAPTION: Final = (
     "Each y axis begins at 0. The x axes are logarithmic, except for middleware and workers: "
     "linear growth bends upwards."
 )
+UVICORN_GOALS: Final = {"json": 0.90, "memory-read": 0.72, "memory-change": 0.62}
+"""The least ratio of kick on uvicorn to raw ASGI on uvicorn, by row."""
+
 ENOUGH: Final = 5
 """Fewer rounds are no result."""
 
@@ -57,6 +60,8 @@ def write(found: Results) -> None:
 
 
 def _kind(contender: Contender) -> str:
+    if contender is RAW_ON_UVICORN:
+        return "raw"
     return "kick" if contender in (KICK, ON_UVICORN) else "node" if contender.server == "node" else "python"
 
 
@@ -76,7 +81,7 @@ def _figures(found: Results, row: Work) -> list[tuple[Contender, Figure]]:
 
 def _chart(found: Results, heading: str, rows: Sequence[Work]) -> str:
     groups = [
-        Bars(row.title, [_bar(contender, figure, row) for contender, figure in _figures(found, row)])
+        Bars(row.title, [_bar(each, figure, row) for each, figure in _figures(found, row) if _kind(each) != "raw"])
         for row in rows
         if row.name in found.rows
     ]
@@ -148,6 +153,29 @@ def goals(found: Results) -> Iterable[str]:
     yield ""
     yield from _beside(found, "redis", "starsessions", "On Redis", "Starlette with starsessions")
     yield from _beside(found, "postgres", "Django", "On PostgreSQL", "Django", goal=10)
+    yield from _on_uvicorn(found)
+
+
+def _on_uvicorn(found: Results) -> Iterable[str]:
+    """Behind plain uvicorn, kick as a ratio to raw ASGI there."""
+    lines: list[str] = []
+    for row in ROWS:
+        figures = found.rows.get(row.name, {})
+        raw, kick = (figures.get(each.name) for each in (RAW_ON_UVICORN, ON_UVICORN))
+        goal = UVICORN_GOALS.get(row.name)
+        if raw is None or kick is None:
+            continue
+        ratios = [mine / theirs for mine, theirs in zip(kick.ratios, raw.ratios, strict=False)]
+        reached = "" if goal is None else "reached" if round(statistics.median(ratios), 2) >= goal else "missed"
+        lines.append(
+            f"| {row.title} | {_spread(ratios, '.2f')} | {'' if goal is None else f'{goal:.2f}'} | {reached} |"
+        )
+    if lines:
+        yield "Behind plain uvicorn, as a ratio to raw ASGI behind plain uvicorn in the same round:\n"
+        yield "| work | kick on uvicorn | goal | |"
+        yield "|---|---:|---:|---|"
+        yield from lines
+        yield ""
 
 
 def _times(kick: float, other: Figure | None, *, goal: float = 0) -> str:

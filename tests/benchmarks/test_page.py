@@ -49,6 +49,18 @@ def test_the_page_has_the_medians_the_spread_and_the_goal(written: Path) -> None
     assert "5 rounds of 2 seconds each, 2026-01-31." in text
 
 
+def test_kick_on_uvicorn_is_compared_with_raw_asgi_there(found: Results, written: Path) -> None:
+    assert "plain uvicorn" not in (written / "benchmarks.md").read_text()
+    base = [100.0, 110.0, 90.0, 100.0, 100.0]
+    for name, ratio in (("raw ASGI on uvicorn", 0.5), ("kick on uvicorn", 0.46)):
+        found.rows["json"][name] = Figure([each * ratio for each in base], base, [1.0] * 5, [20.0] * 5)
+    page.write(found)
+    text = (written / "benchmarks.md").read_text()
+    assert "| GET, JSON of a dict | 0.92 (0.92 to 0.92) | 0.90 | reached |\n" in text
+    assert "| raw ASGI on uvicorn | 50 (45 to 55) | 0.50 (0.50 to 0.50) |" in text
+    assert "raw ASGI on uvicorn" not in (written / "images" / "benchmarks-http.svg").read_text()
+
+
 def test_few_rounds_are_no_result(found: Results, written: Path) -> None:
     assert "No result" not in (written / "benchmarks.md").read_text()
     found.rows["json"]["Falcon"] = Figure([1.0, 2.0], [1.0, 2.0], [1.0] * 2, [1.0] * 2)

@@ -26,8 +26,8 @@ logger: Final = logging.getLogger("kick.access")
 VARIABLE: Final = "KICK_ACCESS_LOG"
 """Environment variable that `kick dev` and `kick start` set: `off`, or a format. `off` overrides the application."""
 
-INTERVAL: Final = 0.05
-"""The longest time between the end of a request and its line, in seconds."""
+INTERVAL: Final = 0.01
+"""The longest time between the end of a request and its line, in seconds: requests wait while lines are formatted."""
 
 _CHUNK: Final = 4096
 """Bytes that a pipe accepts atomically (POSIX.1-2024, `PIPE_BUF` on Linux): processes do not mix their lines."""

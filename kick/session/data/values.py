@@ -24,8 +24,8 @@ import msgspec
 
 from kick.errors import PicklableError
 
-MAX_DEPTH: Final = 64
-"""The number of levels to which lists and dicts may be nested."""
+MAX_DEPTH: Final = 128
+"""The number of levels to which lists and dicts may be nested: more than the 100 of a body, which a handler may keep."""
 
 PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
 

@@ -1,7 +1,9 @@
 """JSON may be nested so deep that all that is read can be written again, and no deeper: the answer is a 400."""
 
 import dataclasses
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 import attrs
@@ -10,16 +12,19 @@ import pydantic
 import pydantic.dataclasses
 import pytest
 
-from kick import App, Controller, Post, RequestContext
+from kick import App, Controller, Get, Module, Post, RequestContext, bootstrap
 from kick.exceptions import BadRequest, UnprocessableEntity
 from kick.http.validation.conversion import json_decoder
 from kick.http.validation.json_text import MOST_LEVELS, decode_json, is_too_deep
 from kick.http.validation.type_parts import may_be_deep
+from kick.session import session
+from kick.testing import TestClient
 from tests.http.support import app_of, ask
 from tests.support.costs import assert_costs_at_most
 
 T = TypeVar("T")
 JSON = {"content-type": "application/json"}
+SECRET = "a secret of at least thirty-two bytes"
 
 
 class Tree(msgspec.Struct):
@@ -173,6 +178,36 @@ async def test_the_deepest_body_that_is_accepted_is_written_as_it_came(name: str
     answer = await ask(app_returning(hint, middleware=[waiting] * layers), "/", method="POST", body=body, headers=JSON)
     assert answer.status == 200, answer.text
     assert depth_of(answer.text) >= depth_of(body.decode())
+
+
+class Draft(msgspec.Struct):
+    text: Any = None
+
+
+@pytest.mark.parametrize("data", [None, Draft])
+@pytest.mark.parametrize(
+    "body", ["[" * MOST_LEVELS + "]" * MOST_LEVELS, '{"$":[' * 50 + "]}" * 50], ids=["plain", "tagged"]
+)
+def test_the_deepest_body_that_is_accepted_can_be_stored_in_the_session(
+    data: type | None, body: str, tmp_path: Path
+) -> None:
+    @Controller("")
+    class Drafts:
+        @Post("/")
+        async def keep(self, ctx: RequestContext, body: Any) -> None:
+            if data is None:
+                ctx.session.data["drafts"] = [body]
+            else:
+                ctx.session.data.text = [body]
+
+        @Get("/")
+        async def show(self, ctx: RequestContext) -> Any:
+            return ctx.session.data["drafts"] if data is None else ctx.session.data.text
+
+    layer = session(SECRET, data=data, store=f"sqlite:///{tmp_path}/sessions.db")
+    with TestClient(bootstrap([Module("drafts", controllers=[Drafts])], [layer])) as client:
+        assert client.post("/", content=body, headers=JSON).status_code == 204
+        assert client.get("/").json() == [json.loads(body)]
 
 
 @pytest.mark.parametrize("more", [3, 40, 300, 800, 30_000])

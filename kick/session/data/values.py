@@ -25,7 +25,7 @@ import msgspec
 from kick.errors import PicklableError
 
 MAX_DEPTH: Final = 128
-"""The number of levels to which lists and dicts may be nested: more than the 100 of a body, which a handler may keep."""
+"""The levels to which lists and dicts may be nested: more than the 100 of a body, which a handler may keep."""
 
 PLAIN_TYPES: Final = frozenset({str, int, bool, type(None)})
 

@@ -356,8 +356,9 @@ class SessionState(OfRequest):
         """Take over the current record of the store, and drop every change that is not stored."""
         self.record, self.fields = record, record.fields
         self.new_principal = KEEP
-        for each in self._opened():
-            each.reset(record.fields)
+        for each in (self.contents, self.flash, self.reserved):
+            if each is not None:
+                each.reset(record.fields)
 
     def moved(
         self,
@@ -473,11 +474,9 @@ class SessionState(OfRequest):
     def _rebase(self, fields: Mapping[str, bytes]) -> None:
         """Note that the store has `fields`, all changes included."""
         self.fields = fields
-        for each in self._opened():
-            each.rebase(fields)
-
-    def _opened(self) -> list[Contents | Flash | Reserved]:
-        return [each for each in (self.contents, self.flash, self.reserved) if each is not None]
+        for each in (self.contents, self.flash, self.reserved):
+            if each is not None:
+                each.rebase(fields)
 
     def _retain(self, keys: Collection[str], fields: Mapping[str, bytes]) -> None:
         """Keep only these keys. The store has `fields`."""

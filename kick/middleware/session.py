@@ -33,6 +33,7 @@ from kick.session.manager import SessionManager
 from kick.session.options import DEADLINE, Duration, OnStoreError
 from kick.session.session import ContextSession
 from kick.session.state import SessionState
+from kick.session.stores.base import KEEP
 from kick.signing import Secret
 
 _MANAGERS: Final = "managers of sessions"
@@ -135,7 +136,9 @@ class SessionLayer(PerRoute):
         accessed = state.accessed or (state.cookie_came and is_stream(response))
         record = state.record
         if cookies or accessed:
-            private = record is not None and record.principal is not None and not self._says_caching(ctx)
+            # A principal that is still new now could not be stored; its page is private all the same.
+            owned = (record is not None and record.principal is not None) or state.new_principal is not KEEP
+            private = owned and not self._says_caching(ctx)
             finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
         if record is not None and type(response) is not ReadyResponse:
             if not isinstance(response, MountedResponse):

@@ -66,6 +66,12 @@ class Site:
     async def encoded(self, ctx: RequestContext) -> Response:
         return await self.stream(ctx)
 
+    @Get("/ended")
+    async def ended(self, ctx: RequestContext) -> Any:
+        await ctx.session.operations.end(ctx.session.state.require_key())  # by another request, while this one runs
+        ctx.session.principal = "bob"
+        return ctx.session.principal
+
     @Get("/public")
     async def public(self) -> str:
         return "news"
@@ -154,3 +160,9 @@ async def test_other_asgi_applications_have_it_too() -> None:
     ada = cookie_of(await ask(app, "/"))
     assert (await ask(app, "/", headers=ada)).header("cache-control") == "no-store"
     assert (await ask(app, "/own", headers=ada)).header("cache-control") == "private"
+
+
+async def test_neither_is_that_of_a_login_which_could_not_be_stored() -> None:
+    cookie = cookie_of(await ask(APP, "/data"))
+    answer = await ask(APP, "/ended", headers=cookie)
+    assert (answer.text, answer.all("set-cookie"), answer.all("cache-control")) == ('"bob"', [], ["no-store"])

@@ -61,15 +61,25 @@ class Known:
         return found
 
 
-class Client:
-    """One browser. Its sessions follow each other: it logs in, writes, logs out."""
+def _browser(address: str) -> httpx2.AsyncClient:
+    # There is no https here, and reading the certificates of the machine takes longer than a request.
+    return httpx2.AsyncClient(base_url=address, timeout=30.0, verify=False)
 
-    def __init__(self, name: str, address: str, tally: Tally, seed: int) -> None:
+
+class Client:
+    """One browser. Its sessions follow each other: it logs in, writes, logs out.
+
+    Between two acts it waits for about `pause` seconds.
+    """
+
+    def __init__(self, name: str, address: str, tally: Tally, seed: int, *, pause: float) -> None:
         self.name = name
+        self._pause = pause
         self.tally = tally
         self.address = address
         self._random = Random(seed)  # repeatable
-        self._http = httpx2.AsyncClient(base_url=address, timeout=30.0)
+        self._http = _browser(address)
+        self._copy = _browser(address)
         self._number = 0
         self._known: Known | None = None
         self._socket: ClientConnection | None = None
@@ -89,7 +99,7 @@ class Client:
                 (6, 4, 4, 4, 6, 1, 1),
             )[0]
             await act()
-            await asyncio.sleep(self._random.random() * 0.02)
+            await asyncio.sleep(self._random.random() * 2 * self._pause)
 
     async def finish(self) -> None:
         """Check everything once more, when nothing fails any longer."""
@@ -106,6 +116,7 @@ class Client:
         if self._socket is not None:
             await self._socket.close()
         await self._http.aclose()
+        await self._copy.aclose()
 
     async def _post(self, kind: str, path: str, **options: Any) -> httpx2.Response | None:
         """Send a request; return a response with the status 200 or 204, or `None` if it failed as it may."""
@@ -201,13 +212,13 @@ class Client:
             await self._check_ended(self._random.choice(self.ended))
 
     async def _check_ended(self, cookie: str) -> None:
-        async with httpx2.AsyncClient(base_url=self.address, timeout=30.0) as copy:
-            copy.cookies.set("kick.sid", cookie)
-            try:
-                response = self._checked("ended", await copy.get("/read"))
-            except LOST:
-                self.tally.lost += 1
-                return
+        self._copy.cookies.clear()
+        self._copy.cookies.set("kick.sid", cookie)
+        try:
+            response = self._checked("ended", await self._copy.get("/read"))
+        except LOST:
+            self.tally.lost += 1
+            return
         if response is not None and response.json()["user"] is not None:
             self.tally.faults.append(f"{self.name}: the session of {response.json()['user']} is alive after its end")
 

@@ -8,10 +8,9 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from random import Random
-
-import httpx2
 
 from tests.chaos.client import Client, Tally
 from tests.chaos.stores import STORES, Store
@@ -20,6 +19,12 @@ from tests.support.serving import ROOT
 
 RECOVERY = 2.0
 """Seconds after which requests succeed again when the store is back."""
+
+ACTS = 200.0
+"""Acts a second of all clients together at most: with more, the process of the clients is what they wait for."""
+
+LEAST_PAUSE = 0.01
+"""Seconds between two acts of a client, however few there are."""
 
 
 @dataclass
@@ -77,11 +82,12 @@ async def run(
         report = Report(name, seconds, clients, tally, most_recovery=most_recovery)
         address = f"http://{HOST}:{port}"
         try:
-            await _answering(address)
+            await asyncio.to_thread(_answering, port)
             stopped = asyncio.Event()
-            browsers = [Client(f"c{number}", address, tally, seed + number) for number in range(clients)]
+            pause = max(LEAST_PAUSE, clients / ACTS)
+            browsers = [Client(f"c{number}", address, tally, seed + number, pause=pause) for number in range(clients)]
             acting = [asyncio.create_task(browser.run(stopped)) for browser in browsers]
-            await _fail(store, server, address, report, seconds, every, Random(seed))
+            await _fail(store, server, port, report, seconds, every, Random(seed))
             stopped.set()
             await asyncio.gather(*acting)
             for browser in browsers:
@@ -111,7 +117,7 @@ async def _start(store: Store, port: int, log: Path) -> asyncio.subprocess.Proce
 async def _fail(
     store: Store,
     server: asyncio.subprocess.Process,
-    address: str,
+    port: int,
     report: Report,
     seconds: float,
     every: float,
@@ -136,24 +142,26 @@ async def _fail(
         await asyncio.sleep(every / 4)
         await asyncio.to_thread(fault.heal)
         began = time.monotonic()
-        await _answering(address)
+        await asyncio.to_thread(_answering, port)
         report.recoveries.append(time.monotonic() - began)
         await asyncio.to_thread(fault.repair)
         await asyncio.sleep(every / 4)
     await asyncio.sleep(max(0.0, end - time.monotonic()))
 
 
-async def _answering(address: str) -> None:
-    """Wait until a session can be written."""
+def _answering(port: int) -> None:
+    """Wait until a session can be written: in a thread, which does not wait for the other clients."""
     while True:
-        async with httpx2.AsyncClient(base_url=address, timeout=5.0) as client:
-            try:
-                response = await client.post("/login/probe")
-            except httpx2.TransportError:
-                response = None
-        if response is not None and response.is_success:
-            return
-        await asyncio.sleep(0.05)
+        connection = HTTPConnection(HOST, port, timeout=5.0)
+        try:
+            connection.request("POST", "/login/probe", headers={"Sec-Fetch-Site": "same-origin"})
+            if connection.getresponse().status < 300:
+                return
+        except (OSError, HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.05)
 
 
 def _children(parent: int) -> list[int]:

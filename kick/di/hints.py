@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from inspect import Signature
+from types import FunctionType
 from typing import Any, Final, get_args
 
 from kick.di.naming import import_line
@@ -90,6 +91,20 @@ def hints_of(annotated: Any) -> dict[str, Any]:
             if found is None or is_shadowed:
                 hints[name] = _evaluated(annotated, name, text, _globals(holder), variables)
     return hints
+
+
+def hint_of(hint: Any, function: Any) -> Any:
+    """Return a type that was given as a value beside a function, with the names in its texts resolved as there.
+
+    >>> hint_of(list["Unresolved"], hints_of), hint_of("Nope", hints_of).reason
+    (list[kick.di.hints.Unresolved], "NameError: name 'Nope' is not defined")
+    """
+    holder = FunctionType(_nothing.__code__, function.__globals__)
+    holder.__annotations__ = {"return": hint}
+    return hints_of(holder)["return"]
+
+
+def _nothing() -> None: ...
 
 
 def import_within(hint: Any, name: str) -> str | None:

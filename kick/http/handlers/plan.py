@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Final, get_origin
 
@@ -27,7 +26,7 @@ from kick.di import Container
 from kick.di.errors import unresolved_hint
 from kick.di.generics import NO_TYPES, filled, has_variables
 from kick.di.graph import is_hashable
-from kick.di.hints import Unresolved, hints_of, import_within, signature_of
+from kick.di.hints import Unresolved, hint_of, hints_of, import_within, signature_of
 from kick.di.naming import core, type_name
 from kick.di.signature import Need, Unhinted, needs_of
 from kick.errors import KickError, missing_extra
@@ -66,7 +65,7 @@ from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, 
 from kick.http.routing.decorators import RouteInfo
 from kick.http.validation.conversion import Role, role_of
 from kick.http.validation.fields import has_names
-from kick.http.validation.type_parts import types_within
+from kick.http.validation.type_parts import require_evaluated, types_within
 
 _EMPTY: Final = inspect.Parameter.empty
 _LITERALS: Final = (str, int, float, bool, type(None))
@@ -160,7 +159,9 @@ class CallPlan:
 
     def _read_response(self, returned: Any, types: Mapping[Any, Any]) -> None:
         """Read what the handler declares of its response."""
-        declared = declared_response(returned, self.info.response, types)
+        response = self.info.response
+        given = None if response is None else hint_of(response, core(self.handler))
+        declared = declared_response(returned, given, types)
         where = f"the return of {self.place}"
         if isinstance(declared, Unresolved):
             self.problems.append(unresolved_hint(where, declared.text, declared.reason, statement=declared.statement))
@@ -169,7 +170,8 @@ class CallPlan:
         try:
             for part in (declared.hint, declared.items):
                 if part is not Any:
-                    deque(types_within(part), maxlen=0)  # finds the fields whose types do not exist
+                    for each in types_within(part):  # finds the fields whose types do not exist
+                        require_evaluated(each)
         except NameError as error:
             missing = error.name or str(error)
             statement = import_within(declared.hint, missing)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import repeat
 from operator import attrgetter, contains, itemgetter
 from types import MemberDescriptorType
-from typing import Any, get_origin, is_typeddict
+from typing import Any, get_origin
 
 import msgspec
-from typing_extensions import override
+from typing_extensions import is_typeddict, override
 
 from kick.di.naming import type_name
 from kick.http.projections.base import MISSING, Projection, are_exact, below, is_array, misfit

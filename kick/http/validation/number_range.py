@@ -19,9 +19,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
+from typing_extensions import is_typeddict
 
 from kick.http.validation.type_parts import fields_of, members_of, metadata_of, plain, types_within
 

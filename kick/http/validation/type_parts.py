@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from inspect import Parameter
 from types import UnionType
-from typing import Annotated, Any, Final, NewType, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Final, ForwardRef, NewType, Union, get_args, get_origin
 
 import msgspec
+from typing_extensions import is_typeddict  # that of `typing` knows only its own TypedDict before Python 3.12
 
 from kick.di.generics import NO_TYPES, arguments_of_bases, filled
 from kick.di.hints import Unresolved, annotations_of, hints_of, signature_of
@@ -73,6 +74,14 @@ def members_of(hint: Any) -> tuple[Any, ...]:
     if get_origin(inner) in (Union, UnionType):
         return tuple(member for each in get_args(inner) for member in members_of(each))
     return (hint,)
+
+
+def require_evaluated(hint: Any) -> None:
+    """Raise `NameError` for an alias of a text, which nobody evaluates: `TypeAliasType("Ids", "list[Id]")`."""
+    inner = plain(hint)
+    if inner is not hint and isinstance(inner, str | ForwardRef):
+        text = inner if isinstance(inner, str) else inner.__forward_arg__
+        raise NameError(f"the alias {hint} stands for the text {text!r}", name=text)
 
 
 def types_within(hint: Any) -> Iterator[Any]:

@@ -1,15 +1,17 @@
-"""Keys with one hash, which make a set or dictionary slow.
+"""Keys that make a set or dictionary slow.
 
 Python hashes texts with a secret, but numbers, decimals and UUIDs without one. So a client can send any number of them
-that have the same hash, and Python compares each with all before it: 1 MiB of such UUIDs costs 25 seconds. They are
-counted before the value is made of which they are the keys.
+that have the same hash, and Python compares each with all before it: 1 MiB of such UUIDs costs 25 seconds. Others have
+different hashes, and lead from one taken place of the table to the next: 1 MiB of such integers costs 16 seconds. Both
+are found before the value is made of which they are the keys.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final, get_args, get_origin
 from uuid import UUID
@@ -17,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from kick.http.validation.json_text import invalid
-from kick.http.validation.type_parts import members_of, plain, types_within
+from kick.http.validation.type_parts import fields_of, members_of, metadata_of, plain, types_within
 
 Check = Callable[[Any], None]
 CheckText = Callable[[bytes | str], None]
@@ -32,9 +34,24 @@ LEAST: Final = 16
 """Keys of one set or dictionary that are not looked at: few comparisons for each of them."""
 
 MOST: Final = 100
-"""Keys that may have the hash of another one, in any set or dictionary."""
+"""Keys that may have the hash of another one, in any set or dictionary, or meet more than `LONG` taken places."""
+
+MANY: Final = 5000
+"""Keys of one set or dictionary in which long ways are looked for: fewer cost milliseconds, whatever they are."""
+
+STEPS: Final = 40
+"""Taken places that a key may meet on average. It is about one; numbers such as `n << 32` meet thirty."""
+
+LONG: Final = 500
+"""Taken places that few keys may meet."""
+
+_LINEAR: Final = 9
+"""Neighbours of a place that a set looks at before it goes on (CPython, `LINEAR_PROBES`)."""
 
 _NUMBERS: Final = (int, Decimal, UUID)
+_CHOSEN: Final = (*_NUMBERS, float, timedelta)
+"""Types of which a client can choose the hash, though not any number of equal ones."""
+
 _WITHIN: Final = (*_NUMBERS, float, Any, object)
 """Types of which the hash of a tuple can be chosen."""
 
@@ -61,6 +78,14 @@ _PLAUSIBLE: Final[Mapping[Any, Callable[[str], object]]] = {
     UUID: re.compile(r"(?:urn:|uuid:|[{}])*[0-9a-fA-F-]{32,}\}?").fullmatch,
 }
 
+_LIKELY: Final[Mapping[Any, Callable[[str], object]]] = {
+    **_PLAUSIBLE,
+    int: re.compile(r"\s*[-+]?[0-9_]+\s*", re.ASCII).fullmatch,
+    float: _PLAUSIBLE[Decimal],
+    timedelta: re.compile(r"[-+]?P[0-9A-Z.]+").fullmatch,
+}
+"""The same for keys that need not have one hash."""
+
 
 def collision_check(hint: Any, part: str = "body", *, stops: bool = True) -> Check | None:
     """Return a function that refuses values with many keys of one hash; `None` for a type without such keys.
@@ -73,15 +98,22 @@ def collision_check(hint: Any, part: str = "body", *, stops: bool = True) -> Che
     >>> check = collision_check(set[int])
     >>> check([1, 2, 3])
     """
-    kinds = list(dict.fromkeys(each for part in types_within(hint) for each in _keys_of(part, whole=stops)))
-    if not kinds:
+    parts = list(types_within(hint))
+    kinds = list(dict.fromkeys(each for part in parts for each in _keys_of(part, whole=stops)))
+    chosen = list(dict.fromkeys(each for part in parts for each in _keys_of(part, _CHOSEN)))
+    if not chosen:
         return None
+    in_texts = any(map(_is_json_text, parts))
 
     def check(value: Any) -> None:
-        containers = list(_containers(value))
-        if any(_collide(containers, kind, stops) for kind in kinds):
+        containers = list(_containers(value, in_texts))
+        if any(_collide([keys for keys, _ in containers], kind, stops) for kind in kinds):
             message = f"More than {MOST} keys have the same hash as another one"
             raise invalid([{"location": f"/{part}", "message": message, "code": "collisions"}])
+        for keys, in_object in containers:
+            if len(keys) > MANY and any(_walk_far(keys, kind, in_object=in_object) for kind in chosen):
+                message = "The keys meet too many places of the table that are taken"
+                raise invalid([{"location": f"/{part}", "message": message, "code": "collisions"}])
 
     return check
 
@@ -94,7 +126,7 @@ def text_check(hint: Any) -> CheckText | None:
     check = collision_check(hint)
     if check is None:
         return None
-    by_integers = all(each is int for part in types_within(hint) for each in _keys_of(part))
+    by_integers = all(each in (int, float) for part in types_within(hint) for each in _keys_of(part, _CHOSEN))
 
     def check_text(text: bytes | str) -> None:
         if len(text) > SMALL and not (by_integers and _has_few_long(text)):
@@ -104,13 +136,13 @@ def text_check(hint: Any) -> CheckText | None:
 
 
 def _has_few_long(text: bytes | str) -> bool:
-    """Return true if few integers have as many digits as `_LARGE`."""
+    """Return true if few integers have as many digits as `_LARGE`, and no set has more than `MANY`."""
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    return raw.translate(_DIGITS).count(_LONG) <= FEW
+    return raw.count(b",") < MANY and raw.translate(_DIGITS).count(_LONG) <= FEW
 
 
-def _keys_of(hint: Any, *, whole: bool = False) -> Iterator[Any]:
-    """Return the types of the keys of a set or dictionary whose hash can be chosen.
+def _keys_of(hint: Any, numbers: Collection[Any] = _NUMBERS, *, whole: bool = False) -> Iterator[Any]:
+    """Return the types of the keys of a set or dictionary whose hash can be chosen, and that are among `numbers`.
 
     With `whole`, a union with tuples or classes is one of them, because items of all its members are valid.
     """
@@ -128,7 +160,7 @@ def _keys_of(hint: Any, *, whole: bool = False) -> Iterator[Any]:
         kind = plain(member)
         if kind in (Any, object) and not issubclass(cls, Mapping):  # keys of JSON objects are texts
             yield int
-        elif kind in _NUMBERS:
+        elif kind in numbers:
             yield kind
         elif _has_parts(kind):
             yield key if whole else kind
@@ -142,18 +174,101 @@ def _has_parts(kind: Any) -> bool:
         return any(each in _WITHIN or _has_parts(each) for each in within)
     if not isinstance(cls, type):
         return False
-    return issubclass(cls, msgspec.Struct | tuple) or dataclasses.is_dataclass(cls)
+    return issubclass(cls, tuple) or fields_of(cls) is not None
 
 
-def _containers(value: Any) -> Iterator[list[Any]]:
-    """Return the keys of each object, and the items of each array, within a value that has more than a few."""
+def _containers(value: Any, in_texts: bool) -> Iterator[tuple[list[Any], bool]]:
+    """Return the keys of each object, and the items of each array, within a value that has more than a few.
+
+    The second part is true for an object.
+
+    With `in_texts`, texts that are JSON themselves are looked at too.
+    """
     left: list[Any] = [value] if isinstance(value, Mapping | list) else []
     while left:
         each = left.pop()
         parts = each.values() if isinstance(each, Mapping) else each
         left += [part for part in parts if isinstance(part, _NESTED)]
+        if in_texts:
+            left += [found for part in parts if isinstance(part, str) for found in _decoded(part)]
         if len(each) > LEAST:
-            yield list(each)
+            yield list(each), isinstance(each, Mapping)
+
+
+def _is_json_text(hint: Any) -> bool:
+    """Return whether a value, or a field of a model, is a text that pydantic decodes: `Json[set[int]]`."""
+    fields: Mapping[str, Any] = getattr(plain(hint), "__pydantic_fields__", {})
+    metadata = [*metadata_of(hint), *(each for field in fields.values() for each in field.metadata)]
+    return any(type(each).__name__ == "Json" for each in metadata)
+
+
+def _decoded(text: str) -> list[Any]:
+    """Return the array or object of a text, if it is one."""
+    with suppress(msgspec.DecodeError, RecursionError):
+        found = _decode(text) if text.lstrip()[:1] in ("[", "{") else None
+        return [found] if isinstance(found, _NESTED) else []
+    return []
+
+
+def _walk_far(keys: list[Any], kind: Any, *, in_object: bool) -> bool:
+    """Return true if putting the keys into a table takes many steps: that of a dictionary for those of an object."""
+    converted = _converted_at_once(keys, kind) if in_object else None
+    if converted is None:
+        likely = _LIKELY.get(kind)
+        if likely is None:
+            keys = [each for each in keys if isinstance(each, _NESTED)]
+        else:
+            keys = [each for each in keys if (likely(each) if isinstance(each, str) else isinstance(each, int | float))]
+        keys = list({repr(each): each for each in keys}.values())  # texts have the secret in their hash
+        converted = _converted(keys, kind, stops=False) if len(keys) > MANY else []
+    try:
+        hashes = list(map(hash, converted))
+    except TypeError:  # no key at all
+        return False
+    return len(hashes) > MANY and _are_far(hashes, 0 if in_object else _LINEAR)
+
+
+def _converted_at_once(keys: list[Any], kind: Any) -> list[Any] | None:
+    try:
+        found: list[Any] = msgspec.convert(keys, list.__class_getitem__(kind), strict=False, str_keys=True)
+    except (msgspec.ValidationError, TypeError):
+        return None
+    return found
+
+
+def _are_far(hashes: list[int], linear: int) -> bool:
+    """Return true if keys meet many taken places, in a table that doubles (CPython, `dictobject.c`, `setobject.c`)."""
+    size, left = 1 << MANY.bit_length(), STEPS * len(hashes)
+    while size * 3 < len(hashes) * 5 and left >= 0:  # the tables before the last one, each as full as it gets
+        left = _left(hashes[: size * 2 // 3], size, linear, left)
+        size *= 2
+    return left < 0 or _left(hashes, size, linear, left) < 0
+
+
+def _left(hashes: list[int], size: int, linear: int, steps: int) -> int:
+    """Return how many of these steps are left when the keys are in their places; less than 0 for too many."""
+    mask, far = size - 1, 0
+    table = bytearray(size + linear)
+    for each in hashes:
+        place = each & mask
+        if table[place]:
+            rest, least = each & _MASK, steps - LONG
+            while table[place] and steps > least:
+                steps -= 1
+                free = table.find(0, place, place + linear + 1)
+                if place <= free <= mask:
+                    place = free
+                    break
+                rest >>= 5
+                place = (place * 5 + rest + 1) & mask
+            far += steps == least
+            if steps < 0 or far > MOST:
+                return -1
+        table[place] = 1
+    return steps
+
+
+_MASK: Final = (1 << 64) - 1
 
 
 def _collide(containers: list[list[Any]], kind: Any, stops: bool) -> bool:
@@ -184,6 +299,9 @@ def _is_large(key: Any) -> bool:
 
 def _converted(keys: list[Any], kind: Any, *, stops: bool) -> list[Any]:
     """Return the keys that are valid; with `stops`, those before the first one that is not."""
+    validator = getattr(kind, "__pydantic_validator__", None)
+    if validator is not None:
+        return list(_models(keys, validator))
     try:
         found: list[Any] = msgspec.convert(keys, list.__class_getitem__(kind), strict=False, str_keys=True)
     except msgspec.ValidationError as error:
@@ -197,6 +315,13 @@ def _converted(keys: list[Any], kind: Any, *, stops: bool) -> list[Any]:
             except msgspec.ValidationError:
                 continue
     return found
+
+
+def _models(keys: list[Any], validator: Any) -> Iterator[Any]:
+    """Return the models of pydantic that are valid: it reads all items of a set."""
+    for key in keys:
+        with suppress(ValueError):  # ValidationError
+            yield validator.validate_python(key)
 
 
 def _index(message: str) -> int:

@@ -108,7 +108,16 @@ def types_within(hint: Any) -> Iterator[Any]:
         if isinstance(cls, type):
             seen.add(inner)
         parts = [part for part in get_args(inner) if part is not Ellipsis]
-        left += reversed([*parts, *(field.hint for field in fields_of(inner) or ())])
+        left += reversed([*parts, *(field.hint for field in fields_of(inner) or ()), *_of_extra(cls)])
+
+
+def _of_extra(cls: Any) -> list[Any]:
+    """Return the type of the fields that a model of pydantic takes beside those that it names, if it has said it."""
+    if not hasattr(cls, "__pydantic_fields__"):
+        return []
+    own = [each for each in cls.__mro__ if not each.__module__.startswith("pydantic.")]
+    has_said = any("__pydantic_extra__" in annotations_of(each) for each in own)
+    return [hints_of(cls)["__pydantic_extra__"]] if has_said else []
 
 
 def fields_of(hint: Any) -> tuple[Field, ...] | None:

@@ -54,6 +54,7 @@ from kick.http.routing.decorators import (
     controller_info,
     handlers_of,
     middleware_of,
+    middleware_of_handler,
 )
 from kick.http.routing.paths import parse_path, path_names
 from kick.http.routing.route import ANY_METHOD, Route
@@ -268,7 +269,7 @@ class Assembly:
         place = f"{name}() at {place_of(handler)}"
         self.problems += _option_problems(route_info, place)
         plan = self._plan(handler, route_info, path, place, controller)
-        layers = (*module.middleware, *middleware_of(controller), *middleware_of(handler))
+        layers = (*module.middleware, *middleware_of(controller), *middleware_of_handler(controller, handler))
         route = Route(
             method=route_info.method,
             path=path,

@@ -46,10 +46,13 @@ class CheckedFraming:
 def has_body(headers: RawHeaders) -> bool:
     """Return whether a request announces a body that is not empty (RFC 9112, section 6).
 
-    >>> has_body([(b"content-length", b"0")]), has_body([(b"transfer-encoding", b"chunked")])
+    >>> has_body([(b"content-length", b"00")]), has_body([(b"transfer-encoding", b"chunked")])
     (False, True)
     """
-    return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+        for name, value in headers
+    )
 
 
 def drop_upgrade(headers: RawHeaders) -> None:

@@ -142,7 +142,7 @@ class SessionLayer(PerRoute):
             finish_headers(response.raw_headers, accessed=accessed, cookies=cookies, private=private)
         if record is not None and type(response) is not ReadyResponse:
             if not isinstance(response, MountedResponse):
-                end_with_session(response, opened)
+                end_with_session(response, opened, ctx.added_headers or ())
             elif state.accessed:  # by middleware: the application does not see the session
                 response.app = partial(serve_watched, opened, response.app)
         return response

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -139,6 +140,22 @@ async def silence() -> AsyncIterator[str]:
         diary.append("over")
 
 
+released: list[threading.Event] = []
+
+
+def waiting() -> Iterator[str]:
+    """Wait in a thread, which cannot be cancelled."""
+    yield "data: begun\n\n"
+    released[0].wait(10)
+    yield "data: secret\n\n"
+
+
+async def waiting_elsewhere() -> AsyncIterator[str]:
+    yield "data: begun\n\n"
+    await anyio.to_thread.run_sync(released[0].wait, 10)
+    yield "data: secret\n\n"
+
+
 class OwnResponse(Response):
     """A response that sends by itself, as those of other packages do."""
 
@@ -167,6 +184,14 @@ async def starlette_silence(_: Any) -> StreamingResponse:
     return StreamingResponse(silence(), media_type="text/event-stream")
 
 
+async def starlette_waiting(_: Any) -> StreamingResponse:
+    return StreamingResponse(waiting(), media_type="text/event-stream")
+
+
+async def starlette_waiting_elsewhere(_: Any) -> StreamingResponse:
+    return StreamingResponse(waiting_elsewhere(), media_type="text/event-stream")
+
+
 async def starlette_download(_: Any) -> StreamingResponse:
     return StreamingResponse(ticks(), media_type="text/csv")
 
@@ -177,6 +202,8 @@ async def starlette_download(_: Any) -> StreamingResponse:
 ROUTES = [
     Route("/ticks", starlette_events),
     Route("/silence", starlette_silence),
+    Route("/waiting", starlette_waiting),
+    Route("/waiting-elsewhere", starlette_waiting_elsewhere),
     Route("/download", starlette_download),
     *[WebSocketRoute(f"/{each.__name__}", each) for each in STARLETTE],
 ]
@@ -260,6 +287,24 @@ class Streams:
                 diary.append("over")
 
         return ctx.stream(plain(), media_type="text/event-stream")
+
+    @Get("/waiting")
+    async def waiting(self, ctx: RequestContext) -> Any:
+        return ctx.stream(waiting(), media_type="text/event-stream")
+
+    @Get("/waiting-starlette")
+    async def waiting_starlette(self, ctx: RequestContext) -> Any:
+        return StreamingResponse(waiting(), media_type="text/event-stream")
+
+    @Get("/late-type")
+    async def late_type(self, ctx: RequestContext) -> Any:
+        ctx.set_header("content-type", "text/event-stream")
+        return ctx.stream(ticks())
+
+    @Get("/late-type-starlette")
+    async def late_type_starlette(self, ctx: RequestContext) -> Any:
+        ctx.set_header("Content-Type", "text/event-stream")
+        return StreamingResponse(ticks())
 
     @Get("/starlette")
     async def starlette(self, ctx: RequestContext) -> Any:
@@ -518,11 +563,42 @@ async def test_an_event_stream_of_another_framework_is_complete_with_the_end_of_
 
 
 @pytest.mark.parametrize("verb", ["destroy", "regenerate"])
-@pytest.mark.parametrize("path", ["stream", "silent-stream", "plain-generator", "starlette", "own-response", "sse"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("stream", "silent-stream", "plain-generator", "starlette", "own-response", "sse"),
+        *("late-type", "late-type-starlette"),
+    ],
+)
 async def test_every_event_stream_of_a_handler_ends_with_the_session(store: Any, path: str, verb: str) -> None:
     opened = await opened_and_ended(await enter(kick_app(store)), f"/own/{path}", "http", verb)
     assert has_ended("/events", opened.sent[-1])
     await until_noted("over")
+
+
+async def nothing_comes_after_the_end(app: Any, path: str) -> None:
+    released[:] = [threading.Event()]
+    client = await enter(app)
+    opened = open_path(client, path, "http")
+    await opened.until(lambda sent: len(sent) >= 2)
+    await client.post("/act/destroy")
+    await opened.until(lambda sent: has_ended("/events", sent[-1]))
+    released[0].set()
+    await opened.ended()
+    assert [b"secret" in message.get("body", b"") for message in opened.sent] == [False] * 3
+
+
+@pytest.mark.parametrize("path", ["/waiting", "/waiting-elsewhere"])
+@pytest.mark.parametrize("app", APPS)
+async def test_an_application_that_waits_in_a_thread_sends_nothing_after_the_end(
+    store: Any, app: str, path: str
+) -> None:
+    await nothing_comes_after_the_end(APPS[app](store), path)
+
+
+@pytest.mark.parametrize("path", ["/own/waiting", "/own/waiting-starlette"])
+async def test_neither_does_a_handler_of_kick(store: Any, path: str) -> None:
+    await nothing_comes_after_the_end(kick_app(store), path)
 
 
 @pytest.mark.parametrize("path", ["/own/download", "/download"])

@@ -52,11 +52,11 @@ class UpgradeParser(HttpRequestParser):
         lengths = [b"%s: %s\r\n" % header for header in protocol.headers if header[0] in _LENGTHS]
         callbacks = _AfterHead(protocol)
         protocol.parser = UpgradeParser(protocol, callbacks)
-        protocol.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % b"".join(lengths))
-        callbacks.is_after_head = True
         # httptools has said that the request is complete. Nobody has seen this yet.
         protocol.cycle.more_body = True
         protocol.cycle.message_event.clear()
+        protocol.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % b"".join(lengths))
+        callbacks.is_after_head = True
         if rest:
             protocol.parser.feed_data(rest)
 

@@ -299,8 +299,8 @@ def controller_info(cls: type) -> ControllerInfo | None:
 def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
     """Return the handlers of a class with their routes, inherited ones included, in the order of their definition.
 
-    A method that overrides an inherited handler has the same routes, unless it has routes of its own. An attribute
-    `None` removes them.
+    A method that overrides an inherited handler has the same routes, unless it has routes of its own, and then the same
+    middleware, too: see `middleware_of_handler`. An attribute `None` removes them.
     """
     routes: dict[str, tuple[RouteInfo, ...]] = {}
     for base in reversed(cls.__mro__):
@@ -313,6 +313,21 @@ def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
         if handler is not None:
             for info in infos:
                 yield handler, info
+
+
+def middleware_of_handler(cls: type, handler: Any) -> tuple[Any, ...]:
+    """Return the middleware and guards of a handler, outermost first, with those of the methods that it overrides.
+
+    A method with routes of its own inherits none.
+    """
+    name = next(name for base in cls.__mro__ for name, member in vars(base).items() if member is handler)
+    layers: list[Any] = []
+    for base in reversed(cls.__mro__):
+        member = vars(base).get(name)
+        if member is None or getattr(getattr(member, "__func__", member), _ROUTES, None):
+            layers = layers if name not in vars(base) else []
+        layers += [each for each in middleware_of(member) if not any(each is other for other in layers)]
+    return tuple(layers)
 
 
 def middleware_of(target: Any) -> tuple[Any, ...]:

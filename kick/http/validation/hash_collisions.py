@@ -9,10 +9,14 @@ are found before the value is made of which they are the keys.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from types import NoneType
 from typing import Any, Final, get_args, get_origin
 from uuid import UUID
 
@@ -55,6 +59,9 @@ _CHOSEN: Final = (*_NUMBERS, float, timedelta)
 _WITHIN: Final = (*_NUMBERS, float, Any, object)
 """Types of which the hash of a tuple can be chosen."""
 
+_WITH_SECRET: Final = (str, bytes, bool, float, date, time, timedelta, Enum, PurePath, list, dict, set, NoneType)
+"""Types whose hash has the secret, of which no number of keys has one hash, or that are no keys."""
+
 _NESTED: Final = (list, dict)
 """The types of JSON that are no scalars; `isinstance` of an abstract class takes several times as long."""
 
@@ -72,11 +79,13 @@ _AT_INDEX: Final = re.compile(r".* - at `\$\[(\d+)\]", re.DOTALL).match
 
 _PLAUSIBLE: Final[Mapping[Any, Callable[[str], object]]] = {
     int: re.compile(r"\s*[-+]?(?:[0-9_]{20,}|[3-9][0-9]{18}|2[3-9][0-9]{17})\s*", re.ASCII).fullmatch,
-    Decimal: re.compile(
-        r"\s*+[-+]?(?=[_.]*+[0-9])[0-9_]*+\.?[0-9_]*+(?:[eE][-+]?(?=_*+[0-9])[0-9_]++)?\s*+", re.ASCII
+    Decimal: re.compile(  # of any alphabet, and between any spaces
+        r"\s*+[-+]?(?=[_.]*+\d)[\d_]*+\.?[\d_]*+(?:[eE][-+]?(?=_*+\d)[\d_]++)?\s*+"
     ).fullmatch,
     UUID: re.compile(r"(?:urn:|uuid:|[{}])*[0-9a-fA-F-]{32,}\}?").fullmatch,
 }
+
+_begins_like_a_number: Final = re.compile(r"[^A-Za-z]*\d|[{(]|[0-9a-fA-F]{4}|urn:|uuid:", re.IGNORECASE).match
 
 _LIKELY: Final[Mapping[Any, Callable[[str], object]]] = {
     **_PLAUSIBLE,
@@ -100,6 +109,8 @@ def collision_check(hint: Any, part: str = "body", *, stops: bool = True) -> Che
     """
     parts = list(types_within(hint))
     kinds = list(dict.fromkeys(each for part in parts for each in _keys_of(part, whole=stops)))
+    # What pydantic takes for a number or a UUID, msgspec does not in each case.
+    readers = {} if stops else {kind: _reader_of_pydantic(kind) for kind in kinds}
     chosen = list(dict.fromkeys(each for part in parts for each in _keys_of(part, _CHOSEN)))
     if not chosen:
         return None
@@ -107,7 +118,7 @@ def collision_check(hint: Any, part: str = "body", *, stops: bool = True) -> Che
 
     def check(value: Any) -> None:
         containers = list(_containers(value, in_texts))
-        if any(_collide([keys for keys, _ in containers], kind, stops) for kind in kinds):
+        if any(_collide([keys for keys, _ in containers], kind, stops, readers.get(kind)) for kind in kinds):
             message = f"More than {MOST} keys have the same hash as another one"
             raise invalid([{"location": f"/{part}", "message": message, "code": "collisions"}])
         for keys, in_object in containers:
@@ -164,6 +175,8 @@ def _keys_of(hint: Any, numbers: Collection[Any] = _NUMBERS, *, whole: bool = Fa
             yield kind
         elif _has_parts(kind):
             yield key if whole else kind
+        elif not whole and numbers is _NUMBERS and isinstance(kind, type) and not issubclass(kind, _WITH_SECRET):
+            yield kind  # of pydantic: an IP address, and what else there is
 
 
 def _has_parts(kind: Any) -> bool:
@@ -271,20 +284,26 @@ def _left(hashes: list[int], size: int, linear: int, steps: int) -> int:
 _MASK: Final = (1 << 64) - 1
 
 
-def _collide(containers: list[list[Any]], kind: Any, stops: bool) -> bool:
+def _collide(containers: list[list[Any]], kind: Any, stops: bool, read: Callable[[Any], Any] | None) -> bool:
     """Return true if many keys have one hash, in one set or in many small ones together."""
     plausible = _PLAUSIBLE.get(kind)
-    chosen = [
-        [each for each in keys if isinstance(each, _NESTED)]
-        if plausible is None
-        else [each for each in keys if (plausible(each) if isinstance(each, str) else _is_large(each))]
-        for keys in containers
-    ]
+    if read is not None:
+        chosen = [_distinct(keys) for keys in containers]
+    elif plausible is None:
+        chosen = [[each for each in keys if isinstance(each, _NESTED)] for keys in containers]
+    else:
+        chosen = [
+            [each for each in keys if (plausible(each) if isinstance(each, str) else _is_large(each))]
+            for keys in containers
+        ]
     if sum(map(len, chosen)) <= FEW:
         return False
     converted: list[Any] = []
     for keys in chosen:
-        converted += _converted(keys, kind, stops=stops and plausible is None) if keys else ()
+        if read is not None:
+            converted += _read_each(keys, read)
+        else:
+            converted += _converted(keys, kind, stops=stops and plausible is None) if keys else ()
     try:
         hashes = len(set(map(hash, converted)))
     except TypeError:  # no key at all
@@ -299,9 +318,6 @@ def _is_large(key: Any) -> bool:
 
 def _converted(keys: list[Any], kind: Any, *, stops: bool) -> list[Any]:
     """Return the keys that are valid; with `stops`, those before the first one that is not."""
-    validator = getattr(kind, "__pydantic_validator__", None)
-    if validator is not None:
-        return list(_models(keys, validator))
     try:
         found: list[Any] = msgspec.convert(keys, list.__class_getitem__(kind), strict=False, str_keys=True)
     except msgspec.ValidationError as error:
@@ -317,11 +333,22 @@ def _converted(keys: list[Any], kind: Any, *, stops: bool) -> list[Any]:
     return found
 
 
-def _models(keys: list[Any], validator: Any) -> Iterator[Any]:
-    """Return the models of pydantic that are valid: it reads all items of a set."""
+def _reader_of_pydantic(kind: Any) -> Callable[[Any], Any]:
+    read: Callable[[Any], Any] = sys.modules["pydantic"].TypeAdapter(kind).validate_python
+    return read
+
+
+def _read_each(keys: list[Any], read: Callable[[Any], Any]) -> Iterator[Any]:
+    """Return the keys that are valid: pydantic reads all items of a set."""
     for key in keys:
         with suppress(ValueError):  # ValidationError
-            yield validator.validate_python(key)
+            yield read(key)
+
+
+def _distinct(keys: list[Any]) -> list[Any]:
+    """Return the keys without repetitions, and without texts that begin like a word: a number or a UUID does not."""
+    likely = (each for each in keys if not isinstance(each, str) or _begins_like_a_number(each))
+    return list({repr(each): each for each in likely}.values())
 
 
 def _index(message: str) -> int:

@@ -30,12 +30,13 @@ async def serve_watched(session: Session[Any], app: ASGIApp, scope: Scope, recei
     await connection(session, send).run(app, scope, receive)
 
 
-def end_with_session(response: Response, session: Session[Any]) -> None:
+def end_with_session(response: Response, session: Session[Any], added: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Let a response end when its session ends, if it is an event stream that does not do so by itself.
 
-    What a class does when it sends is not known, so the response gets a subclass of its class.
+    It will have the headers `added`, too. What a class does when it sends is not known, so the response gets a subclass
+    of its class.
     """
-    headers = response.raw_headers
+    headers = [*response.raw_headers, *added]
     if is_event_stream(headers) and is_stream(headers) and getattr(response, "watch", None) is None:
         ending: Any = response
         kind: Any = type(response)
@@ -150,7 +151,8 @@ class WatchedSocket:
 class WatchedResponse:
     """A response. If it is an event stream, the application is cancelled when its session ends.
 
-    For the client the stream is complete then.
+    For the client the stream is complete then, even if the application waits in a thread, which nothing can cancel.
+    What it sends afterwards is dropped.
     """
 
     def __init__(self, session: Session[Any], send: Send) -> None:
@@ -158,6 +160,8 @@ class WatchedResponse:
         self._send = send
         self._streaming = anyio.CancelScope()
         self._unwatch: Callable[[], None] | None = None
+        self._is_started = self._is_complete = False
+        self._closing: asyncio.Future[None] | None = None
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
         """Run the application."""
@@ -168,16 +172,34 @@ class WatchedResponse:
             if self._unwatch is not None:
                 self._unwatch()
         if self._streaming.cancelled_caught:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._complete()
 
     async def send(self, message: Message) -> None:
         """Send a message."""
+        if self._streaming.cancel_called:
+            await anyio.lowlevel.checkpoint()  # which ends the application
+            return
         if message["type"] == "http.response.start":
             if is_event_stream(message.get("headers", ())):
-                self._unwatch = self._session.on_end(self._streaming.cancel)
+                self._unwatch = self._session.on_end(self._session_ended)
         elif self._unwatch is not None and not message.get("more_body"):
             self._unwatch()  # the stream is complete; code that runs after it is not cancelled
         await self._send(message)
+        self._is_started = True
+
+    def _session_ended(self) -> None:
+        self._streaming.cancel()
+        if self._is_started:
+            self._closing = asyncio.ensure_future(self._complete())
+
+    async def _complete(self) -> None:
+        if self._is_complete:
+            return
+        self._is_complete = True
+        try:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (OSError, RuntimeError):  # servers raise it if they have closed the connection before
+            pass
 
 
 def is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:

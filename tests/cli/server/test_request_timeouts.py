@@ -128,7 +128,8 @@ def test_an_upgrade_that_is_not_known_is_ignored_and_the_body_is_read(
             assert received.count(b"HTTP/1.1 ") == 1
         connection.sendall(2 * request + b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         received = rest(connection)
-    assert received.count(b"HTTP/1.1 200 ") == 2
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1 ") == 2
     assert received.count(b"HTTP/1.1 404 ") == 1
     assert b"smuggled" not in received
 
@@ -141,6 +142,16 @@ def test_a_malformed_body_behind_an_upgrade_is_a_400(address: tuple[str, int], b
         received = rest(connection)
     assert received.startswith(b"HTTP/1.1 400 ")
     assert b"smuggled" not in received
+
+
+@pytest.mark.parametrize("length", [b"0", b"00", b"0000000"])
+def test_a_body_of_no_bytes_behind_an_upgrade_is_complete(address: tuple[str, int], length: bytes) -> None:
+    """With the next request behind it, no time limit ended it."""
+    head = b"POST /size HTTP/1.1\r\nhost: x\r\n" + UPGRADES["h2c"] + b"content-length: " + length + b"\r\n\r\n"
+    with connected(address) as connection:
+        connection.sendall(head + b"GET /hello/again HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        received = rest(connection)
+    assert received.count(b"HTTP/1.1 200 ") == 2
 
 
 def test_a_body_behind_an_upgrade_has_the_same_time_limit(address: tuple[str, int]) -> None:

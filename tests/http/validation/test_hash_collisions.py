@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import IPv6Address
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -27,6 +28,7 @@ MODULUS = (1 << 61) - 1
 """Of the hash of numbers (Python, "Hashing of numeric types")."""
 SIZE = 6000
 MOST_TIMES = 5
+ARABIC = {ord(str(digit)): chr(0x660 + digit) for digit in range(10)}
 
 
 class Basket(msgspec.Struct):
@@ -56,6 +58,14 @@ class Order(pydantic.BaseModel):
     lines: dict[UUID, int] = {}
     numbers: set[int] = set()
     counts: dict[int, int] = {}
+
+
+class Hosts(pydantic.BaseModel):
+    addresses: set[IPv6Address] = set()
+    names: dict[IPv6Address, str] = {}
+    prices: set[Decimal] = set()
+    ids: frozenset[UUID] = frozenset()
+    points: set[tuple[int, str]] = set()
 
 
 class Tag(pydantic.BaseModel, frozen=True):
@@ -156,6 +166,17 @@ BODIES: dict[str, tuple[Any, Callable[[], Any]]] = {
     "JSON in a text": (Texts, lambda: {"numbers": f" {numbers()}"}),
     "other fields of a model": (Extra, lambda: {"any": numbers()}),
     "the TypedDict of typing_extensions": (Late, lambda: {"numbers": numbers()}),
+    "UUIDs as names, in a model": (Hosts, lambda: {"ids": [f"urn:uuid:{each}" for each in uuids()]}),
+    "UUIDs in braces, in a model": (Hosts, lambda: {"ids": [f"{{{each}}}" for each in uuids()]}),
+    "integers with a point, in a model": (Order, lambda: {"numbers": [f"{each}.0" for each in texts()]}),
+    "integers with spaces, in a model": (Order, lambda: {"numbers": [f"\xa0{each}\t" for each in texts()]}),
+    "keys with a point, in a model": (Order, lambda: {"counts": ones([f"{each}.0" for each in texts()])}),
+    "decimals with spaces, in a model": (Hosts, lambda: {"prices": [f"\u2003{each}" for each in texts()]}),
+    "tuples with a point, in a model": (Hosts, lambda: {"points": [[f"{each}.0", "x"] for each in texts()]}),
+    "addresses, in a model": (Hosts, lambda: {"addresses": [str(IPv6Address(each)) for each in numbers()]}),
+    "addresses as keys, in a model": (Hosts, lambda: {"names": ones([str(IPv6Address(each)) for each in numbers()])}),
+    "decimals with spaces": (set[Decimal], lambda: [f"\xa0{each}" for each in texts()]),
+    "decimals of another alphabet": (set[Decimal], lambda: [each.translate(ARABIC) for each in texts()]),
     "a wrong one first, in a model": (Order, lambda: {"lines": ones(["x", *uuids()])}),
 }
 

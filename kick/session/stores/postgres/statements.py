@@ -52,12 +52,22 @@ _COUNTED: Final = f"(SELECT jsonb_object_agg(c.name, CAST(CAST(held.text AS nume
 
 
 def _names(deleted: str, given: str) -> str:
-    """Return the names of a row after a change, in the order in which they came into it."""
+    """Return the names of a row after a change, in the order in which they came into it.
+
+    Names are looked up in jsonb, which is sorted: arrays compare each with all others.
+    """
     return (
-        f"CASE WHEN s.names @> {given} AND NOT s.names && {deleted} THEN s.names "
-        f"ELSE ARRAY(SELECT name FROM unnest(s.names) AS n(name) WHERE name <> ALL({deleted})) "
-        f"|| ARRAY(SELECT name FROM unnest({given}) AS n(name) WHERE name <> ALL(s.names) OR name = ANY({deleted})) END"
+        f"CASE WHEN s.fields ?& {given} AND NOT s.fields ?| {deleted} THEN s.names ELSE (SELECT "
+        "ARRAY(SELECT name FROM unnest(s.names) WITH ORDINALITY AS n(name, place) "
+        "WHERE NOT gone ? name ORDER BY place) "
+        f"|| ARRAY(SELECT name FROM unnest({given}) WITH ORDINALITY AS n(name, place) "
+        "WHERE NOT held ? name OR gone ? name ORDER BY place) "
+        f"FROM (SELECT {_as_keys('s.names')} AS held, {_as_keys(deleted)} AS gone OFFSET 0) AS looked) END"
     )
+
+
+def _as_keys(names: str) -> str:
+    return f"(SELECT COALESCE(jsonb_object_agg(each, 0), jsonb_build_object()) FROM unnest({names}) AS each)"
 
 
 class Query:

@@ -262,7 +262,7 @@ def session(
         on_store_error: the result of using the session while the store is down: `"error"` is a 503, `"anonymous"` an
             empty session that refuses writes.
         store_timeout: the time limit of a store call, in seconds or as a `timedelta`.
-        max_size: the most bytes of a session, encoded. A write that exceeds it raises `SessionTooLarge`.
+        max_size: the most bytes of a session, names included. A write that exceeds it raises `SessionTooLarge`.
         max_per_principal: the most sessions of one principal. A login beyond it ends those that were seen longest ago.
         on_event: a function that is called with each `Event`: created, destroyed, bad signature, ...
 

@@ -160,7 +160,7 @@ class Operations:
         one key, while changes of other keys may be pending.
         """
         fields = state.fields
-        grows = change.principal is not KEEP
+        grows = change.principal is not KEEP or not change.increment.keys() <= fields.keys()
         for name, raw in change.set.items():
             if len(raw) > len(fields.get(name, b"")):
                 grows = True

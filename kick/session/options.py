@@ -61,13 +61,26 @@ class SessionOptions:
         return age, bool(own.get("persistent", self.cookie.persistent))
 
     def check_size(self, fields: Mapping[str, bytes], change: Change) -> None:
-        """Raise `SessionTooLarge` for a change after which these fields have more than `max_size` bytes."""
+        """Raise `SessionTooLarge` for a change after which these fields have more than `max_size` bytes, with names."""
         most = self.max_size
-        if sum(map(len, fields.values())) + sum(map(len, change.set.values())) > most and change.set:
-            after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **change.set}
-            size = sum(map(len, after.values()))
+        added = {**dict.fromkeys(change.increment, _COUNTER), **change.set} if change.increment else change.set
+        if added and _size(fields) + _size(added) > most:
+            after = {**{name: raw for name, raw in fields.items() if name not in change.delete}, **added}
+            size = _size(after)
             if size > most:
-                raise SessionTooLarge(size, most, max(after, key=lambda name: len(after[name])))
+                raise SessionTooLarge(size, most, max(after, key=lambda name: len(name) + len(after[name])))
+
+
+_COUNTER: Final = b"-9223372036854775808"
+"""The longest value of a counter."""
+
+
+def _size(fields: Mapping[str, bytes]) -> int:
+    """Return the bytes of names and values."""
+    names = "".join(fields)
+    return (len(names) if names.isascii() else len(names.encode("utf-8", "surrogatepass"))) + sum(
+        map(len, fields.values())
+    )
 
 
 def tick_of(max_age: float) -> float:

@@ -390,6 +390,23 @@ async def test_more_than_max_size_is_refused_and_nothing_of_it_written(store: An
     assert await browser.data() == {"a": "z" * 950}, "what replaces is not counted twice"
 
 
+async def test_the_names_of_values_count_too(store: Any) -> None:
+    """Names of a client made a session of 40 MB, whose limit was one."""
+    browser = Browser(Site(store, max_size=1000))
+    assert (await browser.visit(setting(**{"a" * 600: 1}))).status == 200
+    assert (await browser.visit(setting(**{"b" * 600: 1}))).status == 500
+    assert (await browser.visit(setting(**{"é" * 200: 1}))).status == 500
+    assert await browser.data() == {"a" * 600: 1}
+
+
+async def test_counters_that_are_new_count_too(store: Any) -> None:
+    browser = Browser(Site(store, max_size=1000))
+    assert (await browser.visit(lambda session: session.increment("a" * 600))).value == 1
+    assert (await browser.visit(lambda session: session.increment("b" * 600))).status == 500
+    assert (await browser.visit(lambda session: session.increment("a" * 600))).value == 2
+    assert await browser.data() == {"a" * 600: 2}
+
+
 async def test_a_session_whose_data_cannot_be_stored_takes_no_writes_after_the_answer_either() -> None:
     kept: list[Any] = []
 
@@ -443,8 +460,8 @@ async def test_what_has_been_larger_than_a_new_max_size_may_stay_or_shrink_and_n
 
 async def test_a_megabyte_is_stored_by_default_and_not_more(store: Any) -> None:
     browser = Browser(Site(store))
-    assert (await browser.visit(setting(a="x" * ((1 << 20) - 2)))).status == 200
-    assert len((await browser.data())["a"]) == (1 << 20) - 2
+    assert (await browser.visit(setting(a="x" * ((1 << 20) - 3)))).status == 200
+    assert len((await browser.data())["a"]) == (1 << 20) - 3
     assert (await Browser(Site(store)).visit(setting(a="x" * (1 << 20)))).status == 500
 
 

@@ -19,7 +19,7 @@ from kick.di.naming import type_name
 from kick.http.context.context import RequestContext
 from kick.http.context.responses import NOT_BUILT, Promise
 from kick.http.errors import closed_in_stream
-from kick.http.handlers.extractors import Getter
+from kick.http.handlers.extractors import Getter, default_maker
 from kick.http.handlers.plan import Argument, CallPlan, Source
 from kick.http.handlers.response_types import InvalidResponse, Writer, writer_of
 from kick.http.middleware import Endpoint, admit
@@ -431,7 +431,7 @@ def _getter(plan: CallPlan, argument: Argument, container: Container) -> Getter:
             instance = container.instance(argument.hint)
             return lambda _: instance
         case Source.DEFAULT:
-            default = argument.default
-            return lambda _: default
+            make = default_maker(argument.default)
+            return lambda _: make() if make is not None else argument.default
         case _:
             return plan.readers[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from typing import Any, Final, NoReturn
@@ -29,7 +30,9 @@ _LISTED: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 
 
 def default_maker(default: Any) -> Callable[[], Any] | None:
-    """Return a function that returns a default: a new object each time if handlers can change it. `None` for none.
+    """Return a function that returns a default: a copy each time if handlers can change it. `None` for none.
+
+    What cannot be copied is the same object each time.
 
     >>> make = default_maker([])
     >>> make() == make(), make() is make(), default_maker(NO_DEFAULT)
@@ -37,7 +40,10 @@ def default_maker(default: Any) -> Callable[[], Any] | None:
     """
     if default is NO_DEFAULT:
         return None
-    return partial(deepcopy, default) if type(default) in (list, set, dict) else lambda: default
+    with suppress(Exception):
+        if deepcopy(default) is not default:
+            return partial(deepcopy, default)
+    return lambda: default
 
 
 def query_reader(hint: Any, default: Any) -> Getter:

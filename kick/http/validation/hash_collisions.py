@@ -175,8 +175,12 @@ def _keys_of(hint: Any, numbers: Collection[Any] = _NUMBERS, *, whole: bool = Fa
             yield kind
         elif _has_parts(kind):
             yield key if whole else kind
-        elif not whole and numbers is _NUMBERS and isinstance(kind, type) and not issubclass(kind, _WITH_SECRET):
+        elif not whole and numbers is _NUMBERS and _is_foreign(kind):
             yield kind  # of pydantic: an IP address, and what else there is
+
+
+def _is_foreign(kind: Any) -> bool:
+    return isinstance(kind, type) and not issubclass(kind, _WITH_SECRET)
 
 
 def _has_parts(kind: Any) -> bool:

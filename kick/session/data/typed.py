@@ -63,6 +63,9 @@ class Shape:
                     "data", data_type, f"no field that begins with {RESERVED!r}", "data=UserSession"
                 )
         self.defaults: dict[str, bytes] = {name: self.encode(name, getattr(default, name)) for name in names}
+        other = data_type()
+        held = [(name, getattr(default, name)) for name in names if getattr(default, name) is getattr(other, name)]
+        self._shared = [name for name, value in held if copy.deepcopy(value) is not value]
 
     def contents(self, stored: Mapping[str, bytes]) -> TypedContents:
         """Return the data of one request."""
@@ -88,8 +91,9 @@ class Shape:
             raise Unfit(str(error)) from error
 
     def default(self) -> Any:
-        """Return a new instance."""
-        return self.type()
+        """Return a new instance, which shares nothing with others that can be changed."""
+        instance = self.type()
+        return self.with_values(instance, {name: self.decode(name, self.defaults[name]) for name in self._shared})
 
     def with_values(self, instance: Any, values: Mapping[str, Any]) -> Any:
         """Set these values in the instance and return it; if it is frozen, return a new instance with them."""

@@ -422,6 +422,34 @@ async def test_a_default_stands_in_for_a_missing_body(headers: dict[str, str]) -
     assert answer.json()["name"] == "joker"
 
 
+class Wanted(msgspec.Struct):
+    owner: str = ""
+    tags: list[str] = []
+
+
+async def test_a_default_that_the_handler_changes_is_new_for_each_request() -> None:
+    @Controller("")
+    class Shop:
+        @Post("/body")
+        async def by_body(self, body: Wanted | None = Wanted()) -> Any:  # noqa: B008
+            return self.change(body)
+
+        @Get("/query")
+        async def by_query(self, query: Wanted = Wanted()) -> Any:  # noqa: B008
+            return self.change(query)
+
+        def change(self, wanted: Any) -> Any:
+            before = list(wanted.tags), wanted.owner
+            wanted.tags.append("seen")
+            wanted.owner = "Ada"
+            return before
+
+    app = app_of(Shop)
+    for _ in range(2):
+        assert (await ask(app, "/query")).json() == [[], ""]
+        assert (await ask(app, "/body", method="POST")).json() == [[], ""]
+
+
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/xml", "image/png", "application/jsonp", "nonsense"]
 )

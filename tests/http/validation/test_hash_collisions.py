@@ -78,7 +78,7 @@ class Texts(pydantic.BaseModel):
 
 
 class Extra(pydantic.BaseModel, extra="allow"):
-    __pydantic_extra__: dict[str, set[int]]
+    __pydantic_extra__: dict[str, set[int]]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar, cast
 
 import attrs
 import msgspec
@@ -198,11 +198,11 @@ def test_the_deepest_body_that_is_accepted_can_be_stored_in_the_session(
             if data is None:
                 ctx.session.data["drafts"] = [body]
             else:
-                ctx.session.data.text = [body]
+                cast(Any, ctx.session.data).text = [body]
 
         @Get("/")
         async def show(self, ctx: RequestContext) -> Any:
-            return ctx.session.data["drafts"] if data is None else ctx.session.data.text
+            return ctx.session.data["drafts"] if data is None else cast(Any, ctx.session.data).text
 
     layer = session(SECRET, data=data, store=f"sqlite:///{tmp_path}/sessions.db")
     with TestClient(bootstrap([Module("drafts", controllers=[Drafts])], [layer])) as client:

@@ -91,6 +91,31 @@ async def test_a_field_that_is_no_argument_comes_back_too() -> None:
     assert (await browser.visit(lambda session: session.data.total)).value == 5
 
 
+@dataclasses.dataclass
+class Address:
+    city: str = "nowhere"
+    lines: list[str] = dataclasses.field(default_factory=list)
+
+
+class Customer(msgspec.Struct):
+    address: Address = Address()  # msgspec knows that a Struct or a list here is shared, and refuses only those
+    tags: list[str] = []
+    since: date = date(2026, 1, 1)
+
+
+async def test_a_default_that_can_be_changed_is_not_shared_by_users() -> None:
+    def move(session: Any) -> None:
+        session.data.address.city = "Ada's"
+        session.data.address.lines.append("7")
+
+    site = Site(data=Customer)
+    ada = Browser(site)
+    await ada.visit(move)
+    seen = await Browser(site).visit(lambda session: (session.data.address, session.data.tags))
+    assert (seen.value, seen.cookies) == ((Address(), []), [])
+    assert (await ada.visit(lambda session: session.data.address)).value == Address("Ada's", ["7"])
+
+
 class Checked(msgspec.Struct):
     low: int = 0
     high: int = 10

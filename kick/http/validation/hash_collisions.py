@@ -110,7 +110,8 @@ def collision_check(hint: Any, part: str = "body", *, stops: bool = True) -> Che
     parts = list(types_within(hint))
     kinds = list(dict.fromkeys(each for part in parts for each in _keys_of(part, whole=stops)))
     # What pydantic takes for a number or a UUID, msgspec does not in each case.
-    readers = {} if stops else {kind: _reader_of_pydantic(kind) for kind in kinds}
+    readers = {} if stops else _readers_of_pydantic(kinds)
+    kinds = kinds if stops else list(readers)
     chosen = list(dict.fromkeys(each for part in parts for each in _keys_of(part, _CHOSEN)))
     if not chosen:
         return None
@@ -118,13 +119,13 @@ def collision_check(hint: Any, part: str = "body", *, stops: bool = True) -> Che
 
     def check(value: Any) -> None:
         containers = list(_containers(value, in_texts))
-        if any(_collide([keys for keys, _ in containers], kind, stops, readers.get(kind)) for kind in kinds):
-            message = f"More than {MOST} keys have the same hash as another one"
-            raise invalid([{"location": f"/{part}", "message": message, "code": "collisions"}])
         for keys, in_object in containers:
             if len(keys) > MANY and any(_walk_far(keys, kind, in_object=in_object) for kind in chosen):
                 message = "The keys meet too many places of the table that are taken"
                 raise invalid([{"location": f"/{part}", "message": message, "code": "collisions"}])
+        if any(_collide([keys for keys, _ in containers], kind, stops, readers.get(kind)) for kind in kinds):
+            message = f"More than {MOST} keys have the same hash as another one"
+            raise invalid([{"location": f"/{part}", "message": message, "code": "collisions"}])
 
     return check
 
@@ -337,9 +338,13 @@ def _converted(keys: list[Any], kind: Any, *, stops: bool) -> list[Any]:
     return found
 
 
-def _reader_of_pydantic(kind: Any) -> Callable[[Any], Any]:
-    read: Callable[[Any], Any] = sys.modules["pydantic"].TypeAdapter(kind).validate_python
-    return read
+def _readers_of_pydantic(kinds: list[Any]) -> dict[Any, Callable[[Any], Any]]:
+    """Return the functions that read keys of these types, without those of classes that pydantic takes as they are."""
+    found: dict[Any, Callable[[Any], Any]] = {}
+    for kind in kinds:
+        with suppress(Exception):  # `arbitrary_types_allowed`: JSON has no such value
+            found[kind] = sys.modules["pydantic"].TypeAdapter(kind).validate_python
+    return found
 
 
 def _read_each(keys: list[Any], read: Callable[[Any], Any]) -> Iterator[Any]:

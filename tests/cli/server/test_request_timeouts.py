@@ -128,8 +128,7 @@ def test_an_upgrade_that_is_not_known_is_ignored_and_the_body_is_read(
             assert received.count(b"HTTP/1.1 ") == 1
         connection.sendall(2 * request + b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         received = rest(connection)
-    assert received.startswith(b"HTTP/1.1 200 ")
-    assert received.count(b"HTTP/1.1 ") == 2
+    assert received.count(b"HTTP/1.1 200 ") == 2
     assert received.count(b"HTTP/1.1 404 ") == 1
     assert b"smuggled" not in received
 
@@ -151,7 +150,8 @@ def test_a_body_of_no_bytes_behind_an_upgrade_is_complete(address: tuple[str, in
     with connected(address) as connection:
         connection.sendall(head + b"GET /hello/again HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         received = rest(connection)
-    assert received.count(b"HTTP/1.1 200 ") == 2
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1 ") == 2
 
 
 def test_a_body_behind_an_upgrade_has_the_same_time_limit(address: tuple[str, int]) -> None:

@@ -21,8 +21,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from kick import UploadFile
+from kick.assembly import collector_paused
 from tests.support.browser import open_browser
-from tests.support.parser import uncollected
 from tests.support.serving import ROOT
 from tests.support.shared import shared_folder
 from tools import site
@@ -299,7 +299,7 @@ def rows_of(shown: griffe.Object | griffe.Alias) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def package() -> griffe.Module:
     """The package as the reference shows it."""
-    with uncollected():  # griffe compiles, and does not ask `ast.parse`
+    with collector_paused():  # griffe compiles, and does not ask `ast.parse`
         loaded = griffe.load("kick", extensions=griffe.load_extensions(str(ROOT / "tools/griffe_reference.py")))
     assert isinstance(loaded, griffe.Module)
     return loaded

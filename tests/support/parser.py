@@ -7,28 +7,15 @@ it deletes a task is enough. pytest parses outside of tests, where the error end
 """
 
 import ast
-import gc
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import RLock
 from typing import Any
 
 import pytest
 
+from kick.assembly import collector_paused
+
 IS_BROKEN = sys.version_info < (3, 11, 8)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Pause the collector, for code that parses in another way than by `ast.parse`."""
-    is_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_enabled:
-            gc.enable()
 
 
 class ParserGuard:
@@ -39,7 +26,7 @@ class ParserGuard:
         self._lock = RLock()
 
     def parse(self, *arguments: Any, **options: Any) -> Any:
-        with self._lock, uncollected():
+        with self._lock, collector_paused():
             return self._parse(*arguments, **options)
 
     @pytest.hookimpl(tryfirst=True)

@@ -305,8 +305,7 @@ def handlers_of(cls: type) -> Iterator[tuple[Any, RouteInfo]]:
     routes: dict[str, tuple[RouteInfo, ...]] = {}
     for base in reversed(cls.__mro__):
         for name, member in vars(base).items():
-            own = getattr(getattr(member, "__func__", member), _ROUTES, None) or getattr(member, _ROUTES, None)
-            if own:
+            if own := _routes_of(member):
                 routes[name] = own
     for name, infos in routes.items():
         handler = inspect.getattr_static(cls, name)
@@ -323,11 +322,17 @@ def middleware_of_handler(cls: type, handler: Any) -> tuple[Any, ...]:
     name = next(name for base in cls.__mro__ for name, member in vars(base).items() if member is handler)
     layers: list[Any] = []
     for base in reversed(cls.__mro__):
-        member = vars(base).get(name)
-        if member is None or getattr(getattr(member, "__func__", member), _ROUTES, None):
-            layers = layers if name not in vars(base) else []
-        layers += [each for each in middleware_of(member) if not any(each is other for other in layers)]
+        if name in vars(base):
+            member = vars(base)[name]
+            inherited = [] if member is None or _routes_of(member) else layers
+            layers = [*inherited, *(each for each in middleware_of(member) if not any(each is x for x in inherited))]
     return tuple(layers)
+
+
+def _routes_of(member: Any) -> tuple[RouteInfo, ...]:
+    """Return the routes that a member of a class declares itself."""
+    own: tuple[RouteInfo, ...] = getattr(getattr(member, "__func__", member), _ROUTES, ())
+    return own or getattr(member, _ROUTES, ())
 
 
 def middleware_of(target: Any) -> tuple[Any, ...]:

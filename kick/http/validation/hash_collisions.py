@@ -49,6 +49,9 @@ STEPS: Final = 40
 LONG: Final = 500
 """Taken places that few keys may meet."""
 
+_MASK: Final = (1 << 64) - 1
+"""The bits of a hash."""
+
 _LINEAR: Final = 9
 """Neighbours of a place that a set looks at before it goes on (CPython, `LINEAR_PROBES`)."""
 
@@ -198,9 +201,7 @@ def _has_parts(kind: Any) -> bool:
 def _containers(value: Any, in_texts: bool) -> Iterator[tuple[list[Any], bool]]:
     """Return the keys of each object, and the items of each array, within a value that has more than a few.
 
-    The second part is true for an object.
-
-    With `in_texts`, texts that are JSON themselves are looked at too.
+    The second part is true for an object. With `in_texts`, texts that are JSON themselves are looked at too.
     """
     left: list[Any] = [value] if isinstance(value, Mapping | list) else []
     while left:
@@ -222,9 +223,9 @@ def _is_json_text(hint: Any) -> bool:
 
 def _decoded(text: str) -> list[Any]:
     """Return the array or object of a text, if it is one."""
-    with suppress(msgspec.DecodeError, RecursionError):
-        found = _decode(text) if text.lstrip()[:1] in ("[", "{") else None
-        return [found] if isinstance(found, _NESTED) else []
+    if text.lstrip()[:1] in ("[", "{"):
+        with suppress(msgspec.DecodeError, RecursionError):
+            return [_decode(text)]
     return []
 
 
@@ -284,9 +285,6 @@ def _left(hashes: list[int], size: int, linear: int, steps: int) -> int:
                 return -1
         table[place] = 1
     return steps
-
-
-_MASK: Final = (1 << 64) - 1
 
 
 def _collide(containers: list[list[Any]], kind: Any, stops: bool, read: Callable[[Any], Any] | None) -> bool:

@@ -160,7 +160,7 @@ class WatchedResponse:
         self._send = send
         self._streaming = anyio.CancelScope()
         self._unwatch: Callable[[], None] | None = None
-        self._is_started = self._is_complete = False
+        self._is_started = False
         self._closing: asyncio.Future[None] | None = None
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
@@ -171,7 +171,9 @@ class WatchedResponse:
         finally:
             if self._unwatch is not None:
                 self._unwatch()
-        if self._streaming.cancelled_caught:
+        if self._closing is not None:
+            await self._closing
+        elif self._streaming.cancelled_caught:
             await self._complete()
 
     async def send(self, message: Message) -> None:
@@ -193,12 +195,10 @@ class WatchedResponse:
             self._closing = asyncio.ensure_future(self._complete())
 
     async def _complete(self) -> None:
-        if self._is_complete:
-            return
-        self._is_complete = True
         try:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (OSError, RuntimeError):  # servers raise it if they have closed the connection before
+            async with asyncio.timeout(CLOSING):
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (OSError, RuntimeError):  # also a timeout. Servers raise it if they have closed the connection before
             pass
 
 

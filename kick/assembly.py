@@ -130,7 +130,7 @@ class SocketChain(Chain):
         from kick.http.websocket.plan import SocketPlan, socket_endpoint
 
         assert isinstance(self.plan, SocketPlan)  # noqa: S101  # what the type checker cannot see
-        handler = socket_endpoint(self.plan, container, self.route.controller, to_json=self.encoder.encode)
+        handler = socket_endpoint(self.plan, container, self.route.controller, encoder=self.encoder)
         return guarded(self.outer, around(self.inner, self.hiding(handler)))
 
 

@@ -271,7 +271,7 @@ MADE: dict[str, Callable[[Any], Exception]] = {
     "DatabaseLocked": lambda kind: kind(Path("sessions.db"), 5.0),
     "PostgresTimeout": lambda kind: kind("answer", 1.0),
     "TableUnusable": lambda kind: kind("kick_sessions", Trouble.MISSING, "there is no such table"),
-    **dict.fromkeys(("LoginRequired", "RoleMissing", "SessionEnded"), lambda kind: kind()),
+    **dict.fromkeys(("LoginRequired", "RoleMissing", "SessionChanged", "SessionEnded"), lambda kind: kind()),
 }
 
 

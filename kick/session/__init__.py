@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kick.session.cookie import CookieOptions as CookieOptions
     from kick.session.devices import SessionInfo as SessionInfo
     from kick.session.devices import Sessions as Sessions
+    from kick.session.errors import SessionChanged as SessionChanged
     from kick.session.errors import SessionClosed as SessionClosed
     from kick.session.errors import SessionEnded as SessionEnded
     from kick.session.errors import SessionTooLarge as SessionTooLarge
@@ -37,7 +38,13 @@ else:
             "kick.session.asgi.middleware": ("SessionMiddleware",),
             "kick.session.cookie": ("CookieOptions",),
             "kick.session.devices": ("SessionInfo", "Sessions"),
-            "kick.session.errors": ("SessionClosed", "SessionEnded", "SessionTooLarge", "SessionUnavailable"),
+            "kick.session.errors": (
+                "SessionChanged",
+                "SessionClosed",
+                "SessionEnded",
+                "SessionTooLarge",
+                "SessionUnavailable",
+            ),
             "kick.session.events": ("Event", "SessionEvent"),
             "kick.session.asgi.dict_session": ("RequestSession",),
             "kick.session.session": ("Session",),

@@ -4,6 +4,7 @@ Set-up errors are functions that return a `KickError`. While requests run:
 
     SessionUnavailable       503: the store is down or slow (an HTTPError)
     SessionEnded             409: another request has ended the session (an HTTPError)
+    SessionChanged           409: another request has changed what a transaction relies on (an HTTPError)
     SessionClosed            a write to a session that takes no more writes
     SessionTooLarge          more data than `max_size` allows
 """
@@ -131,6 +132,14 @@ class SessionEnded(Conflict, HTTPException):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__("The session has ended meanwhile.")
+        self.status_code = self.status
+
+
+class SessionChanged(Conflict, HTTPException):  # type: ignore[misc]
+    """Another request has changed a value that `commit_with(expect=...)` relies on. Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("The session has changed meanwhile.")
         self.status_code = self.status
 
 

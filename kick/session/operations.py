@@ -19,7 +19,7 @@ from kick.session.data.mapping import check_key
 from kick.session.data.reserved import CLIENT_FIELD, LIFE, LIFE_FIELD, OWED_FIELD
 from kick.session.data.typed import applied, value_of
 from kick.session.data.values import encode
-from kick.session.errors import SessionEnded, SessionUnavailable, no_transactions
+from kick.session.errors import SessionChanged, SessionEnded, SessionUnavailable, no_transactions
 from kick.session.events import Events, SessionEvent
 from kick.session.headers import client_of, is_withheld
 from kick.session.ids import key_of, renewed, successor_key
@@ -107,18 +107,25 @@ class Operations:
                 await self.commit(state, change)
         return state.status is _STORED
 
-    async def save_with(self, state: SessionState, connection: object) -> bool:
-        """Do the same through a connection of the application, in the transaction that is open there."""
+    async def save_with(self, state: SessionState, connection: object, expect: Collection[str]) -> bool:
+        """Do the same through a connection of the application, in the transaction that is open there.
+
+        Raises `SessionChanged` if another request has changed the value of a key in `expect`.
+        """
         transaction = getattr(self.store, "transaction", None)
         if transaction is None:
             raise no_transactions(self.store)
         within = copy(self)
         within.move_into(transaction(connection))
         is_new = state.status is _NEW
-        saved = await within.save(state)
-        if saved and is_new:
+        known = {check_key(key): state.fields.get(key) for key in expect}
+        if known and not is_new:
+            if await within.commit(state, replace(state.pending() or Change(), expect=known)) is None:
+                await self.reload(state)  # so that the response does not store it either
+                raise SessionChanged
+        elif await within.save(state) and is_new:
             state.to_be_confirmed()  # a rollback takes it back, and then there is no cookie
-        return saved
+        return state.status is _STORED
 
     async def create(self, state: SessionState, change: Change) -> None:
         """Store a new session, under an id that no other session has."""
@@ -429,12 +436,6 @@ class Operations:
         if state.cookie_came or state.is_deliberate:
             return False
         return is_withheld(state.scope, self.options.cookie.same_site)
-
-    def will_store(self, state: SessionState) -> bool:
-        """Return true if this request stores a new session, as far as is known."""
-        if self.options.save_uninitialized and not state.is_passive and not state.begins_none:
-            return True
-        return state.pending() is not None
 
     # The store and its time limit
 

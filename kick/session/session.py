@@ -107,6 +107,12 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         return self._state.open_reserved()
 
     @property
+    def _begins(self) -> bool:
+        """True if a new session is stored even if nothing is written to it."""
+        state = self._state
+        return self._operations.options.save_uninitialized and not state.is_passive and not state.begins_none
+
+    @property
     def csrf_token(self) -> str:
         """The CSRF token of this session: put it into pages, so that their requests can send it to `csrf()`.
 
@@ -116,7 +122,7 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         """
         state = self._state
         state.touch()
-        if state.status is not Status.NEW or self._operations.will_store(state):
+        if state.status is not Status.NEW or self._begins or state.pending() is not None:
             return new_token(self.id)
         if state.token is None:
             came = self._operations.options.token.read(state.scope["headers"])
@@ -244,12 +250,16 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         async with self._state.lock_to_use():
             return await self._operations.save(self._state)
 
-    async def commit_with(self, connection: object) -> bool:
+    async def commit_with(self, connection: object, *, expect: str | Collection[str] = ()) -> bool:
         """Write all changes in a transaction of the application, so that both are stored together or not at all.
 
         `connection` is a `psycopg.AsyncConnection`, an `asyncpg.Connection`, or SQLAlchemy's `AsyncSession` or
         `AsyncConnection`, to the database with the sessions. Call this last, just before the commit: until then the row
         of the session is locked, and parallel requests that write to it wait, at most for `store_timeout`.
+
+        `expect` names the keys whose values the transaction relies on, such as the cart of an order. If another request
+        has changed one of them since this one has read the session, nothing is written, `SessionChanged` (409) is
+        raised, and the session has what is stored. So of two orders of one cart, sent at the same time, one is made.
 
         Return false if another request has ended the session meanwhile; then nothing was written. After a rollback
         nothing is stored, and a new session gets no cookie. The session keeps what the handler wrote, until `reload()`.
@@ -258,7 +268,8 @@ class Session(OfRequest, DictLike, Generic[DataT]):
         `session-transaction`, `postgres-connection` or `postgres-transaction`.
         """
         async with self._state.lock_to_use():
-            return await self._operations.save_with(self._state, connection)
+            keys = [expect] if isinstance(expect, str) else expect
+            return await self._operations.save_with(self._state, connection, keys)
 
     async def increment(self, key: str, by: int = 1) -> int:
         """Add to an integer in the store itself and return the sum. A missing key counts from 0.

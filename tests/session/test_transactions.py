@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from kick.session import MemoryStore
+from kick.session import MemoryStore, SessionChanged
 from kick.session.stores.postgres import PostgresStore
 from tests.session.harness import Browser, Site, setting
 from tests.support.postgres import PostgresServer
@@ -203,6 +203,123 @@ async def test_what_parallel_requests_write_is_kept(shop: Shop) -> None:
     assert {answer.status for answer in answers} == {200}
     data = await browser.data()
     assert data == {"cart": [], "bought": 1, "n": 5, **{f"k{n}": n for n in range(10)}}
+
+
+async def ordering(shop: Shop, session: Any, *, meanwhile: Callable[[], Awaitable[Any]] | None = None) -> Any:
+    """Order all that is in the cart, if it is still what this request has read."""
+    cart = session.get("cart", [])
+    if meanwhile is not None:
+        await meanwhile()
+    async with shop.transaction() as connection:
+        for item in cart:
+            await shop.order(connection, item)
+        session["cart"] = []
+        return await session.commit_with(connection, expect="cart")
+
+
+async def rotated_and_added(session: Any) -> None:
+    await session.rotate()
+    session["cart"] = ["tea", "milk"]
+
+
+ADDED: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
+    "modified": (lambda session: session.modify("cart", lambda cart: [*cart, "milk"]), {"cart": ["tea", "milk"]}),
+    "assigned": (setting(cart=["milk"]), {"cart": ["milk"]}),
+    "deleted": (lambda session: session.data.pop("cart"), {}),
+    "rotated": (rotated_and_added, {"cart": ["tea", "milk"]}),
+}
+
+
+@pytest.mark.parametrize("act", ADDED)
+async def test_an_order_of_a_cart_that_has_changed_is_not_made(plain_shop: Shop, act: str) -> None:
+    shop, browser = plain_shop, Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    change, kept = ADDED[act]
+    tab = browser.twin()
+    answer = await browser.twin().visit(partial(ordering, shop, meanwhile=lambda: tab.visit(change)))
+    assert (answer.status, type(answer.error)) == (409, SessionChanged)
+    assert shop.ordered == []
+    assert await tab.data() == kept
+
+
+async def test_of_orders_of_one_cart_one_is_made(shop: Shop) -> None:
+    browser = Browser(shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    all_read, reading = asyncio.Event(), 0
+
+    async def others_have_read() -> None:
+        nonlocal reading
+        reading += 1
+        if reading == 4:
+            all_read.set()
+        await all_read.wait()
+
+    act = partial(ordering, shop, meanwhile=others_have_read)
+    answers = await asyncio.gather(*(browser.twin().visit(act) for _ in range(4)))
+    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
+    assert shop.ordered == ["tea"]
+    assert await browser.data() == {"cart": []}
+
+
+async def test_it_can_be_tried_again_with_what_the_other_request_wrote(plain_shop: Shop) -> None:
+    browser = Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> Any:
+        with pytest.raises(SessionChanged):
+            await ordering(plain_shop, session, meanwhile=lambda: browser.twin().visit(setting(cart=["milk"])))
+        return await ordering(plain_shop, session)
+
+    assert (await browser.visit(act)).value is True
+    assert plain_shop.ordered == ["milk"]
+    assert await browser.data() == {"cart": []}
+
+
+async def test_other_keys_and_own_changes_are_no_reason_to_refuse(plain_shop: Shop) -> None:
+    browser = Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+
+    async def act(session: Any) -> list[bool]:
+        session["cart"] = ["tea", "milk"]
+        await session.save()
+        await session.modify("cart", lambda cart: [*cart, "honey"])
+        await browser.twin().visit(setting(other=1))
+        answers = [await ordering(plain_shop, session)]
+        async with plain_shop.transaction() as connection:  # nothing is pending
+            answers.append(await session.commit_with(connection, expect=["cart", "never"]))
+        return answers
+
+    assert (await browser.visit(act)).value == [True, True]
+    assert plain_shop.ordered == ["tea", "milk", "honey"]
+    assert await browser.data() == {"cart": [], "other": 1}
+
+
+async def test_nothing_pending_is_refused_too_if_what_is_relied_on_has_changed(plain_shop: Shop) -> None:
+    browser = Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"], other=1))
+
+    async def act(session: Any) -> None:
+        assert session["cart"] == ["tea"]
+        await browser.twin().visit(setting(voucher="tenth"))
+        async with plain_shop.transaction() as connection:
+            await session.commit_with(connection, expect=["other", "voucher"])  # which was not there
+
+    assert (await browser.visit(act)).status == 409
+    assert await browser.data() == {"cart": ["tea"], "other": 1, "voucher": "tenth"}
+
+
+async def test_of_a_session_that_has_ended_it_returns_false(plain_shop: Shop) -> None:
+    browser = Browser(plain_shop.site)
+    await browser.visit(setting(cart=["tea"]))
+    tab = browser.twin()
+    act = partial(ordering, plain_shop, meanwhile=lambda: tab.visit(lambda session: session.destroy()))
+    assert (await browser.visit(act)).value is False
+
+
+async def test_a_new_session_relies_on_nothing(plain_shop: Shop) -> None:
+    browser = Browser(plain_shop.site)
+    assert (await browser.visit(partial(ordering, plain_shop))).value is True
+    assert await browser.data() == {"cart": []}
 
 
 MEANWHILE: dict[str, Callable[[Any], Any]] = {

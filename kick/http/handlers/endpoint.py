@@ -63,7 +63,7 @@ def endpoint_of(
     built = controller_of(controller, container)
     handler = plan.handler if built is not None else MethodType(plan.handler, container.instance(controller))
     call = _call_of(handler, plan.place, threads)
-    writer = writer_of(plan.response, encoder, plan.place)
+    writer = writer_of(plan.response, encoder, f"the response of {plan.place}")
     respond = responder(plan.info.status, plan.place, writer=writer, in_layers=in_layers)
     scoped = scoped_arguments(plan, container, built)
     takes_body = any(map(plan.takes, (Source.BODY, Source.FORM, Source.FILE, Source.CONTEXT)))

@@ -161,8 +161,10 @@ class CallPlan:
         """Read what the handler declares of its response."""
         response = self.info.response
         given = None if response is None else hint_of(response, core(self.handler))
-        declared = declared_response(returned, given, types)
-        where = f"the return of {self.place}"
+        self._declare(declared_response(returned, given, types), f"the return of {self.place}")
+
+    def _declare(self, declared: ResponseType | Unresolved, where: str) -> None:
+        """Take what the handler declares of its response, if all of it exists."""
         if isinstance(declared, Unresolved):
             self.problems.append(unresolved_hint(where, declared.text, declared.reason, statement=declared.statement))
             return

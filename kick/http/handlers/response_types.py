@@ -24,7 +24,7 @@ Check: TypeAlias = Callable[[Any], bool]
 
 
 class InvalidResponse(TypeError):
-    """A response that does not fit its declared type; the message names the place."""
+    """A response or message that does not fit its declared type; the text names the place."""
 
 
 class ResponseType(msgspec.Struct, frozen=True):
@@ -85,20 +85,20 @@ def declared_response(returned: Any, response: Any, types: Mapping[Any, Any]) ->
     return ResponseType(hint, Any, for_context)
 
 
-def writer_of(declared: ResponseType, encoder: JSONEncoder, place: str) -> Writer:
-    """Return the writer of a handler's responses; `place` names the handler.
+def writer_of(declared: ResponseType, encoder: JSONEncoder, whose: str) -> Writer:
+    """Return the writer of a handler's responses or messages; `whose` names them: "the response of ...".
 
     Raises `NameError` for a field whose type does not exist at run time.
     """
     if declared.says_nothing:
         return Writer(_NO_KINDS, None, encoder.encode, encoder.encode, encoder.encode)
-    kinds, check, write, encode = _encoding(declared.hint, encoder, place)
-    *_, encode_item = _encoding(declared.items, encoder, place)
+    kinds, check, write, encode = _encoding(declared.hint, encoder, whose)
+    *_, encode_item = _encoding(declared.items, encoder, whose)
     takes_none = any(plain(each) in (None, NoneType, Any) for each in members_of(declared.hint))
     return Writer(kinds, check, write, encode, encode_item, takes_none)
 
 
-def _encoding(hint: Any, encoder: JSONEncoder, place: str) -> tuple[frozenset[Any], Check | None, Encode, Encode]:
+def _encoding(hint: Any, encoder: JSONEncoder, whose: str) -> tuple[frozenset[Any], Check | None, Encode, Encode]:
     if hint is Any:
         return _NO_KINDS, None, encoder.encode, encoder.encode
     compiler = Compiler(encoder)
@@ -113,7 +113,7 @@ def _encoding(hint: Any, encoder: JSONEncoder, place: str) -> tuple[frozenset[An
         try:
             projected = project(value)
         except Misfit as error:
-            raise InvalidResponse(f"the response of {place} does not fit its declared type {error}") from None
+            raise InvalidResponse(f"{whose} does not fit its declared type {error}") from None
         return write(projected)
 
     return projection.kinds if check is None else projection.outer_kinds, check, write, encode

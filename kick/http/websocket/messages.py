@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import UnionType
-from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 from msgspec import Meta
 
@@ -21,6 +21,7 @@ INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
 
 Frame = str | bytes
+WriterFor: TypeAlias = Callable[[Any], Encode]
 
 
 class InvalidMessage(PicklableError):
@@ -63,10 +64,15 @@ class Frames(NamedTuple):
     encode: Callable[[Any], Frame]
 
 
-def frames_of(incoming: Any, outgoing: Any, *, to_json: Encode = encode_json) -> Frames:
+def _write_all(_: Any) -> Encode:
+    return encode_json
+
+
+def frames_of(incoming: Any, outgoing: Any, *, writer_for: WriterFor = _write_all) -> Frames:
     """Return the codec for messages of these types: `str` and `bytes` as they are, all others as JSON.
 
-    In a union with `bytes`, bytes are not changed, and texts have the type of the rest of the union.
+    In a union with `bytes`, bytes are not changed, and texts have the type of the rest of the union. `writer_for`
+    returns what writes the JSON of a type.
 
     >>> frames_of(list[int], str).decode("[1, 2]"), frames_of(str, list[int]).encode([1, 2])
     ([1, 2], '[1,2]')
@@ -76,7 +82,18 @@ def frames_of(incoming: Any, outgoing: Any, *, to_json: Encode = encode_json) ->
 
     Raises `TypeError` if messages cannot be converted to `incoming`.
     """
-    return Frames(_decoder(incoming), _encoder(outgoing, to_json))
+    return Frames(_decoder(incoming), _encoder(outgoing, writer_for))
+
+
+def json_type(kind: Any) -> Any:
+    """Return the type of the messages that are JSON; `None` if all are texts or bytes as they are.
+
+    >>> json_type(int | bytes), json_type(list[int]), json_type(str | bytes)
+    (<class 'int'>, list[int], None)
+    """
+    others = _without_bytes(kind)
+    kind = kind if others is None else others
+    return None if _plain(kind) in (str, bytes) else kind
 
 
 def short_reason(text: str) -> str:
@@ -125,13 +142,14 @@ def _plain(kind: Any) -> Any:
             return kind
 
 
-def _encoder(outgoing: Any, to_json: Encode) -> Callable[[Any], Frame]:
-    others = _without_bytes(outgoing)
-    if others is not None and _plain(others) is not str:
-        return lambda value: value if isinstance(value, bytes) else to_json(value).decode()
-    if others is None and _plain(outgoing) not in (str, bytes):
-        return lambda value: to_json(value).decode()
-    return _unchanged
+def _encoder(outgoing: Any, writer_for: WriterFor) -> Callable[[Any], Frame]:
+    kind = json_type(outgoing)
+    if kind is None:
+        return _unchanged
+    write = writer_for(kind)
+    if kind is outgoing:
+        return lambda value: write(value).decode()
+    return lambda value: value if isinstance(value, bytes) else write(value).decode()
 
 
 def _decoder(incoming: Any) -> Callable[[Frame], Any]:

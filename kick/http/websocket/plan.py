@@ -16,10 +16,11 @@ from kick.http.context.context import RequestContext
 from kick.http.handlers.endpoint import _getter, controller_of, end_scope, positional_names, scoped_arguments
 from kick.http.handlers.parameters import is_socket
 from kick.http.handlers.plan import Argument, CallPlan, Source
+from kick.http.handlers.response_types import ResponseType, writer_of
 from kick.http.middleware import Endpoint
 from kick.http.response.base import Response
 from kick.http.routing.decorators import SocketInfo
-from kick.http.validation.encoding import Encode
+from kick.http.validation.encoding import Encode, JSONEncoder
 from kick.http.websocket.errors import (
     bad_message_type,
     bad_origin,
@@ -29,7 +30,7 @@ from kick.http.websocket.errors import (
     sync_socket_handler,
 )
 from kick.http.websocket.handshake import Handle, handshake_of
-from kick.http.websocket.messages import Frames, frames_of
+from kick.http.websocket.messages import Frames, frames_of, json_type
 from kick.http.websocket.origins import is_origin, nearest_origin
 
 
@@ -73,6 +74,10 @@ class SocketPlan(CallPlan):
             self.frames, self.messages = frames_of(incoming, outgoing), (incoming, outgoing)
         except (TypeError, NameError) as error:
             self.problems.append(bad_message_type(type_name(incoming), self.place, str(error)))
+            return
+        outgoing_json = json_type(outgoing)
+        if outgoing_json is not None:
+            self._declare(ResponseType(outgoing_json), f"the outgoing messages of {self.place}")
 
     def _read_response(self, returned: Any, types: Mapping[Any, Any]) -> None:
         """Nothing: it returns no response."""
@@ -81,10 +86,17 @@ class SocketPlan(CallPlan):
         """Check nothing, because the socket has the path parameters too."""
 
 
-def socket_endpoint(plan: SocketPlan, container: Container, controller: Any, *, to_json: Encode) -> Endpoint:
-    """Return the end of the chain of a handshake, which starts the handler and responds when it accepts."""
+def socket_endpoint(plan: SocketPlan, container: Container, controller: Any, *, encoder: JSONEncoder) -> Endpoint:
+    """Return the end of the chain of a handshake, which starts the handler and responds when it accepts.
+
+    Messages are written as responses are: only what their declared type has is sent.
+    """
     handle, info = _handle(plan, container, controller), plan.options
-    frames = frames_of(*plan.messages, to_json=to_json)
+
+    def writer_for(kind: Any) -> Encode:
+        return writer_of(ResponseType(kind), encoder, f"a message of {plan.place}").encode
+
+    frames = frames_of(*plan.messages, writer_for=writer_for)
 
     async def endpoint(ctx: RequestContext[Any]) -> Response:
         return await handshake_of(ctx).begin(ctx, handle, frames, info)

@@ -396,7 +396,7 @@ class IncomingRequest(OfRequest, msgspec.Struct, eq=False):
             limit = self._form_limit() if said.media_type == MULTIPART else self._limit()
             if limit is not None and length > most_encoded(limit):
                 raise too_large(self.scope, limit)
-            self.receive, length = DecodedReceive(self.scope, self.receive, coding, limit), 0
+            self.receive, length = DecodedReceive(self.scope, self.receive, coding, limit, length), 0
         self.announced = said = BodyHeaders(said.media_type, length)
         return said
 

@@ -10,12 +10,18 @@ from typing import Any, Final, Protocol
 from anyio.lowlevel import checkpoint
 from starlette.types import Message, Receive, Scope
 
-from kick.exceptions import UnsupportedMediaType
+from kick.exceptions import PayloadTooLarge, UnsupportedMediaType
 from kick.http.request.body import closing, too_large
 from kick.http.validation.json_text import malformed
 
 PIECE: Final = 1 << 16
 """Most bytes that are decoded at a time: 64 KiB. So a small body cannot fill the memory when it is decoded."""
+
+MOST_RATIO: Final = 100
+"""Most decoded bytes for each encoded byte, beyond the first `PIECE`. JSON and texts of people have 5 to 30.
+
+gzip reaches 1,000 and zstd any number. So without this limit, a few bytes would cost as much as the largest body.
+"""
 
 _WINDOW: Final = 23  # 8 MiB, the most that zstd may ask for as a content coding (RFC 9659, section 3)
 _SMALLEST_MEMBER: Final = 1024  # the average beyond the first few: each member costs a new decoder
@@ -74,11 +80,12 @@ class DecodedReceive:
     """An ASGI `receive` that gives the body decoded, at most `PIECE` bytes in a message.
 
     `limit` is the limit of the body in bytes. The reader of the messages checks it for the decoded bytes. This class
-    checks it for the encoded bytes, because many encoded bytes may decode to nothing. The constructor raises
+    checks it for the encoded bytes, because many encoded bytes may decode to nothing. It also checks `MOST_RATIO`, for
+    the `length` of the encoded body, or for what has arrived of a body whose length is not told. The constructor raises
     `UnsupportedMediaType` for a coding that is not supported; calls raise `PayloadTooLarge` and `BadRequest`.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, coding: str, limit: int | None) -> None:
+    def __init__(self, scope: Scope, receive: Receive, coding: str, limit: int | None, length: int = 0) -> None:
         decoders = _decoders()
         if coding not in decoders:
             raise unsupported_coding(scope, coding, accepted_codings())
@@ -87,7 +94,8 @@ class DecodedReceive:
         self._coding = coding
         self._new = decoders[coding]
         self._limit = limit
-        self._taken = self._members = 0
+        self._length = length
+        self._taken = self._given = self._members = 0
         self._rest: list[bytes] = []
         self._decoder: Decompressor | None = None
         self._may_hold_more = False
@@ -100,6 +108,7 @@ class DecodedReceive:
         while not self._ended:
             piece = self._next_piece()
             if piece:
+                self._check_ratio(len(piece))
                 if not waits:
                     await checkpoint()  # decoding a large body must not delay other requests
                 return {"type": "http.request", "body": piece, "more_body": True}
@@ -123,6 +132,13 @@ class DecodedReceive:
             raise too_large(self._scope, self._limit)
         self._rest = [body[start : start + PIECE] for start in range(0, len(body), PIECE)]
         self._rest.reverse()
+
+    def _check_ratio(self, decoded: int) -> None:
+        self._given += decoded
+        encoded = max(self._length, self._taken)
+        if self._given > PIECE + MOST_RATIO * encoded:
+            detail = f"The body decodes to more than {MOST_RATIO} times its size."
+            raise PayloadTooLarge(detail, headers=closing(self._scope), limit=PIECE + MOST_RATIO * encoded)
 
     def _next_piece(self) -> bytes:
         """Return the next decoded bytes. They are empty if more of the body is needed, and at its end."""

@@ -53,6 +53,7 @@ from kick.http.routing.decorators import (
     SocketInfo,
     controller_info,
     handlers_of,
+    hidden_handlers,
     middleware_of,
     middleware_of_handler,
 )
@@ -249,6 +250,7 @@ class Assembly:
             self.problems.append(listed_twice(controller, self._listed[key], module.name))
             return
         self._listed[key] = module.name
+        self.problems += hidden_handlers(controller)
         for handler, route_info in handlers_of(controller):
             try:
                 self._add_route(module, controller, info, handler, route_info, prefix)

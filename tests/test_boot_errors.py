@@ -323,6 +323,16 @@ ROWS = [
         {'get(self): return "works"': '{0}(self): return "works"'},
     ),
     Row(
+        "decorator-hides",
+        app(
+            "import functools\n\ndef timed(function):\n    async def wrapper(self): return await function(self)\n"
+            "    return wrapper\n\n"
+            '@Controller()\nclass XController:\n    @timed\n    @Get("/x")\n    async def get(self): return "works"'
+        ),
+        "a decorator of XController.get returns a function of its own, at source_0.py:18, which has lost the routes",
+        {"    async def wrapper": "    {0}\n    async def wrapper"},
+    ),
+    Row(
         "controller-twice",
         f"{SIMPLE}\napp = bootstrap([Module('a', controllers=[XController]), Module('b', controllers=[XController])])",
         "XController is listed by Module 'a' and by Module 'b'",

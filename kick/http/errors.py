@@ -110,6 +110,15 @@ def duplicate_handler_name(name: str, first: str, second: str) -> KickError:
     )
 
 
+def hidden_by_decorator(name: str, place: str, variable: str, *, what: str) -> KickError:
+    """Return the error of a handler whose decorator returns a function that has lost what kick has noted on it."""
+    return KickError(
+        "decorator-hides",
+        cause=f"a decorator of {name} returns a function of its own, at {place}, which has lost the {what} of {name}.",
+        fix=f"Write `@functools.wraps({variable})` above that function, or that decorator below those of kick.",
+    )
+
+
 def decorator_not_called(decorator: str, target: object) -> KickError:
     """Return the error for a decorator without its parentheses."""
     return KickError(

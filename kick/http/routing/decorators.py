@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FrameType
+from contextlib import suppress
+from types import FrameType, FunctionType
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from kick.di.naming import place_of
-from kick.http.errors import decorator_not_called, duplicate_handler_name
+from kick.errors import KickError
+from kick.http.errors import decorator_not_called, duplicate_handler_name, hidden_by_decorator
 from kick.http.uploads import File
 
 _CONTROLLER: Final = "__kick_controller__"
@@ -327,6 +329,36 @@ def middleware_of_handler(cls: type, handler: Any) -> tuple[Any, ...]:
             inherited = [] if member is None or _routes_of(member) else layers
             layers = [*inherited, *(each for each in middleware_of(member) if not any(each is x for x in inherited))]
     return tuple(layers)
+
+
+def hidden_handlers(cls: type) -> Iterator[KickError]:
+    """Return an error for each handler that has lost its routes, middleware or guards by a decorator.
+
+    A decorator without `functools.wraps` returns a function that has none of the attributes of the one it calls.
+    """
+    for base in cls.__mro__:
+        for name, member in vars(base).items():
+            function = getattr(member, "__func__", member)
+            for variable, inner in _called_by(function, set()):
+                if inner.__name__ == name:
+                    for attribute, what in ((_ROUTES, "routes"), (_MIDDLEWARE, "middleware and guards")):
+                        kept = [id(each) for each in getattr(function, attribute, ())]
+                        if any(id(each) not in kept for each in getattr(inner, attribute, ())):
+                            yield hidden_by_decorator(
+                                f"{base.__name__}.{name}", place_of(function), variable, what=what
+                            )
+
+
+def _called_by(function: Any, seen: set[int]) -> Iterator[tuple[str, FunctionType]]:
+    """Return the functions in the closure of a function, and in theirs, with the names of their variables."""
+    if not isinstance(function, FunctionType) or id(function) in seen:
+        return
+    seen.add(id(function))
+    for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # of an empty cell
+            if isinstance(cell.cell_contents, FunctionType):
+                yield variable, cell.cell_contents
+                yield from _called_by(cell.cell_contents, seen)
 
 
 def _routes_of(member: Any) -> tuple[RouteInfo, ...]:

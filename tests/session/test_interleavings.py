@@ -6,6 +6,7 @@ further options.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from uuid import uuid4
 import pytest
 
 from kick.session import MemoryStore, Sessions
+from kick.session.ids import key_of
 from kick.session.stores.base import Record
 from kick.session.stores.custom import BasicStore
 from tests.session.harness import Browser, Site
@@ -156,6 +158,8 @@ async def check(store: Any, names: Iterable[str], options: dict[str, Any]) -> No
 
     browser = Browser(site)
     await browser.visit(begin)
+    if "rotate_after" in options:
+        await grown_old(site, browser, options["rotate_after"])
     begun = browser.cookie
     waiting = [
         await paused(browser.twin(), REQUESTS.get(name) or (lambda _: sessions.revoke(person))) for name in names
@@ -172,6 +176,14 @@ async def check(store: Any, names: Iterable[str], options: dict[str, Any]) -> No
     await hold_against(model, Site(store), browser, sent)  # nothing rotates while somebody looks
     if stored is not None:
         assert records(store) == stored + len(model.live), "and no other is stored"
+
+
+async def grown_old(site: Site, browser: Browser, seconds: float) -> None:
+    """Wait until the id is to be rotated. The clock of a store is an estimate, which may be behind its records."""
+    answer = await browser.twin(Site(site.store)).visit(lambda session: session.id)
+    record = await site.store.load(key_of(answer.value))
+    while site.layer.manager.operations.now() - record.issued_at < seconds:
+        await asyncio.sleep(0.001)
 
 
 def records(store: Any) -> int | None:

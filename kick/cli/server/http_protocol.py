@@ -8,6 +8,7 @@ one of them changes:
 | `uvicorn.protocols.http.auto.AutoHTTPProtocol` | here | the base class, which `http="auto"` selects |
 | its `connection_made()`, and its attribute `transport` | here | installing write coalescing |
 | its `data_received()`, `cycle`, `flow.read_paused`, `timeout_keep_alive_task` | here, `request_timeouts` | timeouts |
+| with h11, its `conn`, the connection of h11 | here | what comes behind the last request |
 | with httptools, its `on_headers_complete()`, `on_body()`, `scope`, `headers` | here | heads |
 | with httptools, its `parser`, and a 400 after an exception in a callback of it | here, `upgrades` | hosts, upgrades |
 | with httptools, its `pipeline`, `flow.pause_reading()`, `on_response_complete()` | here | pipelined requests |
@@ -129,6 +130,8 @@ class FewHeaders:
 
 
 def _counting(base: Any) -> Any:
+    from h11 import MUST_CLOSE
+
     received = base.data_received
 
     class Counting(base):  # type: ignore[misc]
@@ -138,6 +141,8 @@ def _counting(base: Any) -> Any:
         """h11 parses a request when its turn has come, so that uvicorn knows the one that is running."""
 
         def data_received(self, data: bytes) -> None:
+            if self.conn.their_state is MUST_CLOSE:  # behind the last request: uvicorn's answer would be a 400
+                return
             self.pieces += 1
             self.pending = len(data)
             received(self, data)

@@ -145,3 +145,31 @@ def test_no_request_starts_when_the_client_has_gone(server: tuple[int, Running])
     before = began(process, "after")
     time.sleep(1.5)
     assert began(process, "after") - before <= 1  # its turn may come before the end is read
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "later"])
+@pytest.mark.parametrize(
+    "behind", [b"X", b"\r\n", *list(BEHIND.values())[1:]], ids=["a byte", "a line", *list(BEHIND)[1:]]
+)
+@pytest.mark.parametrize("body", [b"", b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_the_last_request_has_its_response_whatever_comes_behind_it(
+    server: tuple[int, Running], behind: bytes, body: bytes, at_once: bool
+) -> None:
+    """A request with `Connection: close` is the last of its connection: what follows is dropped."""
+    port, process = server
+    late, received = began(process, "late"), b""
+    content = {b"": b"", b"C": b"ab", b"T": b"2\r\nab\r\n0\r\n\r\n"}[body[:1]]
+    head = b"GET /wait/short/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + body + b"\r\n" + content
+    with socket.create_connection((HOST, port), timeout=10) as connection:
+        connection.sendall(head + (behind if at_once else b""))
+        if not at_once:
+            time.sleep(0.05)
+            connection.sendall(behind)
+        try:
+            while data := connection.recv(65_536):
+                received += data
+        except ConnectionResetError:  # with bytes that nobody has read
+            pass
+    assert re.findall(rb"HTTP/1.1 (\d+) ", received) == [b"204"]
+    assert began(process, "late") == late

@@ -18,7 +18,7 @@ from kick.session import MemoryStore, Sessions
 from kick.session.stores.custom import BasicStore
 from tests.session.harness import Answer, Browser, Site
 from tests.session.jar import Jar
-from tests.session.test_interleavings import OPTIONS, REQUESTS, Live, Model
+from tests.session.test_interleavings import OPTIONS, REQUESTS, Live, Model, grown_old
 from tests.session.test_parallel import paused
 
 ACTS: dict[str, Callable[[Any], Any]] = {
@@ -81,6 +81,7 @@ class Row:
         sessions = Sessions(self.site.layer.manager)
         browser = Browser(self.site)
         self.first = await browser.visit(self._begin)
+        await grown_old(self.site, browser)
         waiting = [
             await paused(
                 browser.twin(),

@@ -158,8 +158,7 @@ async def check(store: Any, names: Iterable[str], options: dict[str, Any]) -> No
 
     browser = Browser(site)
     await browser.visit(begin)
-    if "rotate_after" in options:
-        await grown_old(site, browser, options["rotate_after"])
+    await grown_old(site, browser)
     begun = browser.cookie
     waiting = [
         await paused(browser.twin(), REQUESTS.get(name) or (lambda _: sessions.revoke(person))) for name in names
@@ -178,12 +177,14 @@ async def check(store: Any, names: Iterable[str], options: dict[str, Any]) -> No
         assert records(store) == stored + len(model.live), "and no other is stored"
 
 
-async def grown_old(site: Site, browser: Browser, seconds: float) -> None:
-    """Wait until the id is to be rotated. The clock of a store is an estimate, which may be behind its records."""
-    answer = await browser.twin(Site(site.store)).visit(lambda session: session.id)
-    record = await site.store.load(key_of(answer.value))
-    late = record.issued_at + seconds - site.layer.manager.operations.now()
-    await asyncio.sleep(late + 0.001 if late > 0 else 0)
+async def grown_old(site: Site, browser: Browser) -> None:
+    """Wait until an id that has just begun rotates, if ids rotate: the clock of a store may be behind its records."""
+    manager = site.layer.manager
+    if manager.options.rotate_after is not None:
+        answer = await browser.twin(Site(site.store)).visit(lambda session: session.id)
+        record = await site.store.load(key_of(answer.value))
+        late = record.issued_at + manager.options.rotate_after - manager.operations.now()
+        await asyncio.sleep(late + 0.001 if late > 0 else 0)
 
 
 def records(store: Any) -> int | None:

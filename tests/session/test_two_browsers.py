@@ -15,7 +15,7 @@ import pytest
 
 from kick.session import MemoryStore, Sessions
 from tests.session.harness import Browser, Site
-from tests.session.test_interleavings import NAMES, OPTIONS, REQUESTS, Model, hold_against, records
+from tests.session.test_interleavings import NAMES, OPTIONS, REQUESTS, Model, grown_old, hold_against, records
 from tests.session.test_parallel import paused
 
 Step = tuple[int, str]
@@ -60,6 +60,7 @@ async def check(site: Site, look: Site, steps: Sequence[Step], *, always_sends: 
     sides = [Side(site, person, always_sends=always_sends) for _ in range(2)]
     for side in sides:
         await side.begin()
+        await grown_old(site, side.browser)
     waiting = [
         await paused(sides[number].browser.twin(), REQUESTS.get(name) or (lambda _: sessions.revoke(person)))
         for number, name in steps

@@ -1,4 +1,4 @@
-"""Protocols of uvicorn for HTTP and WebSockets, with write coalescing, and limits of what waits.
+"""Protocols of uvicorn for HTTP, with write coalescing, and limits of what waits.
 
 kick uses these names of uvicorn, beyond what uvicorn documents. `tests/cli/server/test_uvicorn_contract.py` fails if
 one of them changes:
@@ -16,12 +16,13 @@ one of them changes:
 | `more_body`, `waiting_for_100_continue`, `response_started`, `response_complete` of a cycle | there | the same |
 | its `on_response_complete()` | here | writing a response when it is complete, before its background tasks |
 | its `handle_websocket_upgrade()` | here | removing write coalescing |
-| `uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol` | here | the base class, which `ws="auto"` selects |
-| with websockets, its `data_received()`, `receive()`, `queue`, `read_paused`, `transport` | here | waiting messages |
-| with websockets, its `handle_cont()` and `frames` | here | fragments of a message |
-| with websockets, its `handle_events()`, `handshake_initiated`, `conn` | here | handshakes that cannot be parsed |
+| `uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol` | `websocket_limits` | the base class |
+| with websockets, its `data_received()`, `receive()`, `queue`, `read_paused` | `websocket_limits` | messages |
+| with websockets, its `handle_cont()` and `frames` | `websocket_limits` | fragments of a message |
+| with websockets, its `handle_events()`, `handshake_initiated`, `conn`, `transport` | `websocket_limits` | handshakes |
+| with websockets, its `handle_connect()`, which starts the application | `websocket_limits` | context variables |
 | with both libraries, an attribute `scope` since the handshake, and no `cycle` | `request_timeouts` | timeouts |
-| with websockets, its `resume_writing()`, and its event `writable` | here | pings of a client that reads no pongs |
+| with websockets, its `resume_writing()`, and its event `writable` | `websocket_limits` | unread pongs |
 | `uvicorn.Server.startup()`, `shutdown()`, `started`, `should_exit`, `force_exit` | `uvicorn_server` | shutdown |
 | `uvicorn.Server.handle_exit()` | `uvicorn_server` | signals |
 | `uvicorn.Server.server_state.connections` | `uvicorn_server` | timeouts |
@@ -35,12 +36,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from operator import countOf, itemgetter
 from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
-from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from kick.cli.server.write_coalescing import Cork, Turn
 from kick.middleware.framing import CheckedFraming, drop_upgrade
@@ -64,17 +65,9 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 _LONGEST_STRIDE: Final = 1024
 _name_of: Final = itemgetter(0)
 
-PIECE: Final = 1 << 13
-"""Bytes of the frames of a WebSocket that are parsed at a time: 8 KiB."""
-
-MOST_FRAGMENTS: Final = 4096
-"""Fragments of a message of a WebSocket. The limit of its size counts no empty ones."""
-
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"  # RFC 6585
 )
-
-BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 def http_protocol() -> type[asyncio.Protocol]:
@@ -87,16 +80,6 @@ def http_protocol() -> type[asyncio.Protocol]:
 
     bounded: type[asyncio.Protocol] = _bounded(base, UpgradeParser)
     return bounded
-
-
-def websocket_protocol() -> Any:
-    """Return the protocol class of WebSockets, which parses frames only as the application receives messages.
-
-    uvicorn parses everything that it has read, up to 256 KiB. A frame may have 6 bytes, and the message that is made of
-    it takes 300, so a client could fill the memory of a handler that does not receive.
-    """
-    of_websockets = getattr(AutoWebSocketsProtocol, "__module__", "").endswith("websockets_sansio_impl")
-    return _received_in_turn(AutoWebSocketsProtocol) if of_websockets else "auto"
 
 
 def with_sound_heads(app: ASGIApp) -> ASGIApp:
@@ -129,10 +112,28 @@ class FewHeaders:
             await self._app(scope, receive, send)
 
 
+def _received_outside(base: Any, context: Context) -> Any:
+    """Return the `data_received()` of a protocol, in a copy of the context of the server.
+
+    asyncio calls it in the context of the task that has resumed the reading. So the context variables of one request
+    would be those of all behind it, and with a proxy in front these have other users. uvloop calls it in the context of
+    the server.
+    """
+    received = base.data_received
+    if _is_uvloop():
+        return received
+
+    def receive(protocol: Any, data: bytes) -> None:
+        context.copy().run(received, protocol, data)
+
+    return receive
+
+
 def _counting(base: Any) -> Any:
     from h11 import MUST_CLOSE
 
-    received = base.data_received
+    context = copy_context()
+    received, response_complete = _received_outside(base, context), base.on_response_complete
 
     class Counting(base):  # type: ignore[misc]
         pieces = pending = 0
@@ -146,6 +147,9 @@ def _counting(base: Any) -> Any:
             self.pieces += 1
             self.pending = len(data)
             received(self, data)
+
+        def on_response_complete(self) -> None:
+            context.copy().run(response_complete, self)  # it may start the next request
 
     return Counting
 
@@ -162,6 +166,7 @@ class InTurn:
     running: Any
     """The cycle of the request whose turn it is, while others are or were behind it. uvicorn knows the last one."""
     parsed: int
+    pending: int
     parse: Callable[[bytes], None]
     pipeline: Any
     flow: Any
@@ -179,6 +184,15 @@ class InTurn:
         self.held, self.parsed = self.held[self.parsed :] + data, 0
         self.flow.pause_reading()
         if len(self.held) > MOST_HELD:
+            self.transport.close()
+
+    def check_pending(self, more: int) -> None:
+        """Count bytes that have come, and close the connection if they are too many."""
+        self.pending += more
+        too_large = self.pending > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS  # None at first
+        if too_large and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(TOO_LARGE)
             self.transport.close()
 
     def take_next(self) -> None:
@@ -229,7 +243,8 @@ def _bounded(base: Any, parser: Callable[[Any], Any]) -> Any:
 
     The attributes have slots: CPython reads those of objects with more than 30 attributes more slowly.
     """
-    received, headers_complete = base.data_received, base.on_headers_complete
+    context = copy_context()
+    received, headers_complete = _received_outside(base, context), base.on_headers_complete
     body, response_complete = base.on_body, base.on_response_complete
 
     class Bounded(InTurn, base):  # type: ignore[misc]
@@ -263,14 +278,6 @@ def _bounded(base: Any, parser: Callable[[Any], Any]) -> Any:
             received(self, data)
             self.check_pending(0)
 
-        def check_pending(self, more: int) -> None:
-            self.pending += more
-            too_large = self.pending > MOST_HEAD or len(self.headers or ()) > MOST_HEADERS  # None at first
-            if too_large and not self.transport.is_closing():
-                if self.cycle is None or self.cycle.response_complete:
-                    self.transport.write(TOO_LARGE)
-                self.transport.close()
-
         def on_headers_complete(self) -> None:
             if countOf(map(_name_of, self.headers), b"host") != 1:
                 _check_hosts(self.headers, self.parser.get_http_version())
@@ -295,9 +302,12 @@ def _bounded(base: Any, parser: Callable[[Any], Any]) -> Any:
         def on_response_complete(self) -> None:
             if self.running is not None:
                 self.take_next()
-            response_complete(self)
+            if self.pipeline:  # whose next request starts
+                context.copy().run(response_complete, self)
+            else:
+                response_complete(self)
             if self.held:
-                self.parse_more()
+                context.copy().run(self.parse_more)
 
     return Bounded
 
@@ -306,79 +316,6 @@ def _check_hosts(headers: list[tuple[bytes, bytes]], version: str) -> None:
     """Raise `ValueError` for several hosts, and for none with HTTP/1.1 (RFC 9112, section 3.2). uvicorn sends a 400."""
     if version == "1.1" or b"host" in map(_name_of, headers):
         raise ValueError("a request has one Host (RFC 9112, section 3.2)")
-
-
-def _received_in_turn(base: Any) -> Any:
-    class ReceivedInTurn(base):  # type: ignore[misc]
-        held = b""
-        """Bytes that have been received and not parsed."""
-        has_turn = False
-
-        def data_received(self, data: bytes) -> None:
-            if len(data) <= PIECE and not self.held and self.writable.is_set():
-                super().data_received(data)
-            else:
-                self.held += data
-                self.parse_more()
-
-        def parse_more(self) -> None:
-            """Parse a piece, and the next one when other connections have had their turn: a frame may take 15 µs."""
-            if self.held and self._may_parse():
-                piece, self.held = self.held[:PIECE], self.held[PIECE:]
-                super().data_received(piece)
-                if self.held and not self.transport.is_closing():
-                    self.transport.pause_reading()
-                    if not self.has_turn:
-                        self.has_turn = True
-                        asyncio.get_running_loop().call_soon(self.take_turn)
-            if not self.writable.is_set():  # a client that sends pings and reads no pongs
-                self.transport.pause_reading()
-
-        def take_turn(self) -> None:
-            self.has_turn = False
-            self.parse_more()
-            if not self.held and self._may_parse():
-                self.transport.resume_reading()
-
-        def handle_events(self) -> None:
-            """Handle what was parsed, and answer a handshake that could not be, such as one with a body.
-
-            uvicorn looks only for one that was parsed and is not accepted, and would leave the client waiting.
-            """
-            super().handle_events()
-            if not self.handshake_initiated and self.conn.handshake_exc is not None:
-                self.transport.write(b"".join(self.conn.data_to_send()) or BAD_REQUEST)  # it has a 414 or 431
-                self.transport.close()
-
-        def handle_cont(self, event: Any) -> None:
-            super().handle_cont(event)
-            if len(self.frames) > MOST_FRAGMENTS:
-                self.transport.close()
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self.parse_more()
-            if not self.held and self._may_parse():
-                self.transport.resume_reading()
-
-        async def receive(self) -> Any:
-            if self.held and self.queue.empty():
-                await asyncio.sleep(0)  # others have their turn after each piece
-            if self.held and self.queue.empty():
-                self.read_paused = False
-                self.parse_more()
-                if not self.held and self._may_parse():
-                    self.transport.resume_reading()
-            message = await super().receive()
-            if self.held and not self.read_paused:
-                self.read_paused = True
-                self.transport.pause_reading()
-            return message
-
-        def _may_parse(self) -> bool:
-            return not self.read_paused and self.writable.is_set() and not self.transport.is_closing()
-
-    return ReceivedInTurn
 
 
 def _corked(base: Any) -> Any:
@@ -411,6 +348,14 @@ def _corked(base: Any) -> Any:
 
 def _is_h11() -> bool:
     return bool(AutoHTTPProtocol.__module__ == "uvicorn.protocols.http.h11_impl")
+
+
+def _is_uvloop() -> bool:
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _loop_writes_at_once() -> bool:

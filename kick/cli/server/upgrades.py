@@ -27,7 +27,7 @@ class UpgradeParser(HttpRequestParser):
     def __init__(self, protocol: Any, callbacks: Any = None) -> None:
         super().__init__(protocol if callbacks is None else callbacks)
         self.protocol = protocol
-        # As uvicorn's own. Otherwise bytes behind a request with `Connection: close` are a 400 in place of its response.
+        # As uvicorn's own. Otherwise bytes behind a request with `Connection: close` are a 400 instead of its response.
         self.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def feed_data(self, data: Any) -> None:

@@ -22,10 +22,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kick.app import App
 from kick.cli import terminal
 from kick.cli.error_report import start_report
-from kick.cli.server.http_protocol import http_protocol, websocket_protocol, with_sound_heads
+from kick.cli.server.http_protocol import http_protocol, with_sound_heads
 from kick.cli.server.processes import Interrupted, handled
 from kick.cli.server.request_timeouts import INTERVAL, RequestTimeouts
-from kick.cli.server.websocket_limits import largest_message
+from kick.cli.server.websocket_limits import largest_message, websocket_protocol
 from kick.errors import KickError
 from kick.http.exception_handlers import was_logged
 from kick.middleware.access_log.log import VARIABLE

@@ -1,14 +1,17 @@
 """The memory that the messages of WebSockets may take is decided by the routes, not by the server's default."""
 
+import asyncio
 import os
 import re
 import socket
 import struct
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +19,7 @@ import pytest
 from starlette.applications import Starlette
 
 from kick import Controller, Module, Socket, WebSocket, bootstrap
-from kick.cli.server.http_protocol import PIECE
-from kick.cli.server.websocket_limits import UNKNOWN, largest_message
+from kick.cli.server.websocket_limits import MOST_IN_A_PASS, PIECE, UNKNOWN, Turns, largest_message
 from kick.http import StaticFiles
 from tests.cli.support import running
 from tests.support.ports import HOST, free_port
@@ -343,3 +345,58 @@ class TestLargestMessage:
 
     def test_is_that_of_the_server_for_another_application(self) -> None:
         assert largest_message(SimpleNamespace()) == UNKNOWN
+
+
+async def test_however_many_connections_hold_bytes_a_pass_of_the_loop_is_short() -> None:
+    """With 100 connections that sent small frames, a request waited four seconds: each parsed a piece in each pass."""
+    turns, parsed, in_a_pass = Turns(), Counter[int](), []
+
+    class Flooded:
+        has_turn = False
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def parse_more(self) -> None:
+            parsed[self.number] += 1
+            ends = perf_counter() + MOST_IN_A_PASS * 0.6
+            while perf_counter() < ends:
+                pass
+            if parsed[self.number] < 5:
+                turns.add(self)
+
+    connections = [Flooded(number) for number in range(40)]
+    for connection in connections:
+        turns.add(connection)
+        turns.add(connection)  # once is enough
+    while sum(parsed.values()) < 5 * len(connections):
+        before = parsed.copy()
+        await asyncio.sleep(0)
+        in_a_pass.append(sum((parsed - before).values()))
+        assert max(parsed.values()) - min(parsed[number] for number in range(40)) <= 1  # in turn
+    assert max(in_a_pass) <= 2
+
+
+async def test_a_connection_that_fails_keeps_no_other_from_its_turn() -> None:
+    turns, parsed = Turns(), []
+
+    class Connection:
+        has_turn = False
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def parse_more(self) -> None:
+            parsed.append(self.name)
+            if self.name == "broken":
+                raise ZeroDivisionError
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: parsed.append("reported"))
+    for name in ("broken", "sound"):
+        turns.add(Connection(name))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert parsed == ["broken", "reported", "sound"]
+    turns.add(Connection("later"))
+    await asyncio.sleep(0)
+    assert parsed[-1] == "later"

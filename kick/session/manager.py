@@ -47,7 +47,10 @@ _CONFIRM: Final = CookieAction.CONFIRM
 class Found(NamedTuple):
     """Result of looking up the session of a cookie."""
 
+    came: Claim
+    """That of the cookie."""
     claim: Claim
+    """That of the current id, which differs after a rotation."""
     record: Record | None
     is_superseded: bool = False
     """A regenerate has replaced the id, and this request must not learn the new one."""
@@ -199,7 +202,7 @@ class SessionManager:
         if living:
             first, *others = reversed(living.values())
             assert first.record is not None  # noqa: S101  # what the type checker cannot see
-            state.found(first.claim, first.record)
+            state.found(first.came, first.claim, first.record)
             if others:
                 state.came_with([each.claim.key for each in others])
                 self.events.emit(SessionEvent.AMBIGUOUS_COOKIE, first.claim.key)
@@ -220,25 +223,25 @@ class SessionManager:
     async def _resolve(self, claim: Claim, found: Record | Superseded | None) -> Found:
         """Follow the rotations of an id. If the id is unknown, take over a session of another framework."""
         if isinstance(found, Record):
-            return Found(claim, found)
+            return Found(claim, claim, found)
         operations, options = self.operations, self.options
         if found is None and self._adopt is not None:
             ages = {"max_age": options.max_age, "absolute_max_age": options.absolute_max_age}
             found = await operations.ask(self._adopt(claim.session_id, claim.key, **ages))
             if isinstance(found, Record):
-                return Found(claim, found)
+                return Found(claim, claim, found)
         current = claim
         for _ in range(MOST_HOPS):
             if not isinstance(found, Superseded):
                 break
             successor = successor_id(found.successor, current.session_id)
             if successor is None:
-                return Found(claim, None, is_superseded=True)
+                return Found(claim, claim, None, is_superseded=True)
             current = Claim(successor, is_current=False, rank=claim.rank)
             found = await operations.ask(operations.store.load(current.key))
             if isinstance(found, Record):
-                return Found(current, found)
-        return Found(claim, None)
+                return Found(claim, current, found)
+        return Found(claim, claim, None)
 
     # Close
 

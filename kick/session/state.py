@@ -134,7 +134,7 @@ class SessionState(OfRequest):
         self.scope = scope
         """The ASGI scope of the request, or only its parts about the client."""
         self.claim = claim
-        """The id from a cookie with a valid signature. A session with this id may not exist."""
+        """The id from the cookie that has led to the session, or of the first with a valid signature if none has."""
         self.cookie_came = cookie_came
         self.cookie = _KEEP
         self.contents = self.flash = self.reserved = self.refusal = self.token = None
@@ -280,9 +280,9 @@ class SessionState(OfRequest):
         self.is_passive = True
         self.begins_none = not begins
 
-    def found(self, claim: Claim, record: Record) -> None:
-        """Take over the record under the id of a claim."""
-        self.id, self.key, self.record = claim.session_id, claim.key, record
+    def found(self, came: Claim, claim: Claim, record: Record) -> None:
+        """Take over the record under the id of a claim, to which the cookie with the claim `came` has led."""
+        self.claim, self.id, self.key, self.record = came, claim.session_id, claim.key, record
         self.fields = record.fields
         self.status = Status.STORED
         self.is_new = False

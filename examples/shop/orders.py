@@ -64,14 +64,14 @@ class Orders:
     def __init__(self, db: AsyncSession) -> None:
         self.db = db
 
-    async def place(self, user: User, key: UUID, cart: Counts) -> Order:
-        """Place and commit an order, or return the one that the user has placed with this key.
+    async def place(self, user: User, key: UUID, cart: Counts) -> tuple[Order, bool]:
+        """Place and commit an order, or return the one that the user has placed with this key; true for a new one.
 
         Raises `Conflict` if the cart is empty, or a product is out of stock.
         """
         placed = await self.with_key(user, key)
         if placed is not None:
-            return placed
+            return placed, False
         if not cart:
             raise Conflict("The cart is empty.")
         try:
@@ -82,8 +82,8 @@ class Orders:
             placed = await self.with_key(user, key)
             if placed is None:
                 raise
-            return placed
-        return order_of(order)
+            return placed, False
+        return order_of(order), True
 
     async def add(self, user: User, key: UUID, cart: Counts) -> OrderRow:
         order = OrderRow(user_id=user.id, key=key, lines=[])
@@ -178,11 +178,12 @@ class OrderController:
     async def place(self, ctx: RequestContext[ShopSession], body: NewOrder) -> Order:
         """Order what is in the cart."""
         cart = ctx.session.data.cart
-        order = await self.orders.place(self.user, body.key, cart)
-        # After the commit. What another tab has added meanwhile stays in the cart.
-        await ctx.session.modify("cart", takes_out({line.product_id: line.count for line in order.lines}))
-        ctx.background(confirm, self.user.name, order.id)
-        self.doorbell.ring()
+        order, is_new = await self.orders.place(self.user, body.key, cart)
+        if is_new:  # a client that repeats the request may have put other things into the cart since
+            # After the commit. What another tab has added meanwhile stays in the cart.
+            await ctx.session.modify("cart", takes_out({line.product_id: line.count for line in order.lines}))
+            ctx.background(confirm, self.user.name, order.id)
+            self.doorbell.ring()
         return order
 
 

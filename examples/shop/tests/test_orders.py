@@ -22,9 +22,12 @@ def test_an_order_takes_the_stock_empties_the_cart_and_sends_a_mail(ada: TestCli
 def test_the_same_key_is_the_same_order(ada: TestClient, tea: int) -> None:
     ada.post(f"/cart/{tea}", json={})
     key = {"key": str(uuid4())}
-    first, again = (ada.post("/orders", json=key).json() for _ in range(2))
-    assert first == again
+    first = ada.post("/orders", json=key).json()
+    ada.post(f"/cart/{tea}", json={"count": 2})
+    assert ada.post("/orders", json=key).json() == first
     assert len(ada.get("/orders").json()) == 1
+    assert ada.get("/cart").json()["lines"][0]["count"] == 2  # which was put there since
+    assert len(ada.background.of(orders.confirm)) == 1
 
 
 def test_what_is_out_of_stock_changes_nothing(ada: TestClient, tea: int) -> None:

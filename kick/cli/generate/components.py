@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kick.cli.generate import database
-from kick.cli.generate.fields import Field, imports_of
+from kick.cli.generate.fields import Field, check_of_decimals, imports_of
 from kick.cli.generate.names import Name
 from kick.cli.generate.project_layout import Place
 from kick.cli.scaffold import fill
@@ -40,7 +40,7 @@ def resource(place: Place, name: Name, plural: Name, fields: Sequence[Field]) ->
         "path": plural.path,
         "many": plural.words,
         "imports": "\n".join(imports_of(fields, ("typing", "Annotated"))) + "\n\n",
-        "declarations": "\n".join(f"    {field.declaration}" for field in fields),
+        "declarations": "\n".join(f"    {field.declaration}" for field in fields) + check_of_decimals(fields),
         "first": _sample(fields, 0),
         "second": _sample(fields, 1),
         "wrong": "{}" if required else "5",

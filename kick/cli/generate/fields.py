@@ -13,7 +13,11 @@ LONGEST: Final = 32
 
 MOST_CHARACTERS: Final = 1000
 MOST_ITEMS: Final = 100
-"""Limits of generated texts and lists: without them, a page of a list could have any size."""
+MOST_DIGITS: Final = 40
+"""Limits of generated texts, lists and decimals: without them, a page of a list could have any size."""
+
+LINE_LENGTH: Final = 100
+"""That of the projects of `kick new`."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TYPE: Final = re.compile(r"(?:list\[(?P<item>\w+)\]|(?P<plain>\w+))(?P<optional>\??)")
@@ -103,6 +107,41 @@ class Field(NamedTuple):
 
 def _limited(hint: str, most: int) -> str:
     return f"Annotated[{hint}, Meta(max_length={most})]"
+
+
+def _in_tuple(field: Field) -> str:
+    value = f"self.{field.name}"
+    if not field.is_list:
+        return value
+    return f"*({value} or ())" if field.is_optional else f"*{value}"
+
+
+def check_of_decimals(fields: Sequence[Field]) -> str:
+    """Return the method that limits the decimals of a class of requests: `Meta` has no limit for them.
+
+    >>> print(check_of_decimals([parse_field("price:decimal"), parse_field("rates:list[decimal]?")]))
+    <BLANKLINE>
+    <BLANKLINE>
+        def __post_init__(self) -> None:
+            for number in (self.price, *(self.rates or ())):
+                if len(str(number)) > 40:
+                    raise ValueError("A number has at most 40 digits")
+    >>> check_of_decimals([parse_field("title:str")])
+    ''
+    """
+    numbers = [_in_tuple(each) for each in fields if each.kind is KINDS["decimal"]]
+    if not numbers:
+        return ""
+    line = f"        for number in ({', '.join(numbers)}{',' if len(numbers) == 1 else ''}):"
+    if len(line) > LINE_LENGTH:
+        items = "".join(f"            {number},\n" for number in numbers)
+        line = f"        for number in (\n{items}        ):"
+    return f"""
+
+    def __post_init__(self) -> None:
+{line}
+            if len(str(number)) > {MOST_DIGITS}:
+                raise ValueError("A number has at most {MOST_DIGITS} digits")"""
 
 
 def parse_field(text: str) -> Field:

@@ -35,6 +35,7 @@ FULL = {
     "tags": ["x" * 1000] * 100,
     "sizes": [1] * 100,
     "price": "9999999999.99",
+    "rates": ["0." + "1" * 38] * 100,
 }
 JSON = {"accept": "application/json"}
 
@@ -53,6 +54,15 @@ def test_there_are_limits_when_it_is_created_and_replaced(client: TestClient) ->
             answer = client.request(method, target, json={**FULL, name: value}, headers=JSON)
             assert answer.status_code == 422
             assert answer.json()["errors"][0]["location"].startswith(f"/body/{name}")
+    for name, value in (
+        ("price", "1" * 41),
+        ("price", "1." + "0" * 10_000),
+        ("rates", ["1", "1" * 41]),
+        ("rates", ["1." + "0" * 10_000]),
+    ):
+        for method, target in (("POST", "/books"), ("PUT", path)):
+            answer = client.request(method, target, json={**FULL, name: value}, headers=JSON)
+            assert answer.status_code == 422
     assert client.get("/books").json() == [stored]
 """
 NUL = """\
@@ -212,10 +222,19 @@ def test_a_resource_is_stored_where_the_project_has_a_database(project: Path) ->
     assert list((project / "migrations" / "versions").glob("*_songs.py")) == []
 
 
-LIMITED_BOOK = ("resource", "book", "title:str", "summary:str?", "tags:list[str]", "sizes:list[int]?", "price:decimal")
+LIMITED_BOOK = (
+    "resource",
+    "book",
+    "title:str",
+    "summary:str?",
+    "tags:list[str]",
+    "sizes:list[int]?",
+    "price:decimal",
+    "rates:list[decimal]?",
+)
 
 
-def test_texts_and_lists_of_a_resource_have_limits_that_its_document_shows(project: Path) -> None:
+def test_texts_lists_and_decimals_of_a_resource_have_limits_that_its_document_shows(project: Path) -> None:
     """A page of 50 books with texts of a mebibyte was an answer of 50 MiB."""
     generate(project, *LIMITED_BOOK)
     (project / "tests" / "test_limited.py").write_text(LIMITED + STORED)

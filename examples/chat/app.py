@@ -1,6 +1,9 @@
 """A chat with rooms. The session identifies the members, and a logout ends their connections."""
 
 import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +21,7 @@ from kick import (
     Response,
     Socket,
     SocketClosed,
+    TooManyRequests,
     Unauthorized,
     Use,
     WebSocket,
@@ -30,6 +34,10 @@ from kick.session import csrf, session
 PAGE = Path(__file__).with_name("page.html")
 REDIS_URL = os.environ.get("REDIS_URL")
 TOO_SLOW = 4008
+MOST_CONNECTIONS = 10
+"""Connections of one login, in one process."""
+PAUSE = 0.1
+"""Seconds until the next message of a connection is read: what comes sooner waits in the network."""
 SESSION_CHECK = 5
 """Seconds after which a connection in one process notices a logout in another one."""
 
@@ -68,7 +76,7 @@ class PageController:
     @Post("/login")
     @Use(rate_limit("20/minute", store=REDIS_URL), rate_limit("100/minute", key="site", store=REDIS_URL))
     async def login(self, ctx: RequestContext, body: Login) -> None:
-        await ctx.session.regenerate()
+        await ctx.session.regenerate(keep=False)
         ctx.session["name"] = body.name
 
     @Post("/logout")
@@ -80,15 +88,29 @@ class PageController:
 class RoomController:
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
+        self._connections: Counter[str] = Counter()
 
     @WebSocket("/{room}", max_message=4096, on_invalid="reply")
     async def talk(self, socket: Socket[Say, Told | Present], room: Room, person: Person) -> None:
-        await socket.accept()
-        async with self.rooms.entered(room, person.name) as guest, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._deliver, guest, socket)
-            async for message in socket:
-                await self.rooms.tell(room, Told(person.name, message.text))
-            tasks.cancel_scope.cancel()
+        with self._connected(socket.session.id):
+            await socket.accept()
+            async with self.rooms.entered(room, person.name) as guest, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._deliver, guest, socket)
+                async for message in socket:
+                    await self.rooms.tell(room, Told(person.name, message.text))
+                    await anyio.sleep(PAUSE)
+                tasks.cancel_scope.cancel()
+
+    @contextmanager
+    def _connected(self, session_id: str) -> Iterator[None]:
+        if self._connections[session_id] >= MOST_CONNECTIONS:
+            raise TooManyRequests("You are in too many rooms.")
+        self._connections[session_id] += 1
+        try:
+            yield
+        finally:
+            self._connections[session_id] -= 1
+            self._connections += Counter()  # drops what is 0
 
     async def _deliver(self, guest: Guest, socket: Socket[Say, Told | Present]) -> None:
         try:

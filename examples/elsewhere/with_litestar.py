@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from litestar import Litestar, Request, get, post
+from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 
 from kick.session import MemoryStore, SessionMiddleware
@@ -11,8 +12,10 @@ from kick.session import MemoryStore, SessionMiddleware
 
 @post("/login", status_code=200)
 async def login(request: Request[Any, Any, Any], data: dict[str, str]) -> dict[str, str]:
+    if request.content_type[0] != "application/json":  # a form of another site could log somebody in
+        raise HTTPException("Send JSON.", status_code=415)
     session: Any = request.session
-    await session.regenerate()
+    await session.regenerate(keep=False)
     session["name"] = data["name"]
     return {"hello": data["name"]}
 

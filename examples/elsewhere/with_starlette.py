@@ -11,8 +11,10 @@ from kick.session import Session, SessionMiddleware
 
 
 async def login(request: Request) -> Response:
+    if request.headers.get("content-type") != "application/json":  # a form of another site could log somebody in
+        return Response("Send JSON.", status_code=415)
     session: Session = request.scope["session"]  # the same as `request.session`, with a type
-    await session.regenerate()
+    await session.regenerate(keep=False)
     session["name"] = (await request.json())["name"]
     return JSONResponse({"hello": session["name"]})
 

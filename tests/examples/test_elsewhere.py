@@ -20,6 +20,8 @@ def test_a_login_has_a_new_id_and_a_logout_ends_it_for_good(
     ):
         assert client.get("/me").json() == {"name": None}
         assert "kick.sid" not in client.cookies
+        form = client.post("/login", content='{"name": "Ada"}', headers={"content-type": "text/plain"})
+        assert (form.status_code, "set-cookie" in form.headers) == (415, False)  # what a form of another site can send
         assert client.post("/login", json={"name": "Ada"}).json() == {"hello": "Ada"}
         first = client.cookies["kick.sid"]
         assert client.post("/login", json={"name": "Grace"}).json() == {"hello": "Grace"}

@@ -1,3 +1,4 @@
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -60,3 +61,20 @@ def test_anonymous_users_and_pages_of_other_sites_do_not_enter(client: TestClien
     for browser in (client.another(), logged_in(client, "Ada").page_of("https://evil.example")):
         with pytest.raises(WebSocketDenialResponse), browser.websocket_connect("/rooms/tea"):
             pytest.fail("it was accepted")
+
+
+def test_a_login_has_ten_connections_and_room_again_when_one_has_ended(client: TestClient) -> None:
+    bob = logged_in(client.another(), "Bob")
+    logged_in(client, "Ada")
+    with ExitStack() as rooms:
+        first, *_ = [rooms.enter_context(client.websocket_connect(f"/rooms/{number}")) for number in range(10)]
+        with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/rooms/tea"):
+            pytest.fail("it was accepted")
+        assert refused.value.status_code == 429
+        with bob.websocket_connect("/rooms/0"):
+            first.close()
+        for _ in range(100):
+            with suppress(WebSocketDenialResponse), client.websocket_connect("/rooms/tea") as again:
+                assert heard(again, "present")
+                return
+        pytest.fail("there was no room again")

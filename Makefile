@@ -24,13 +24,13 @@ DEMO_NEEDS := $(wildcard examples/auth/requirements.txt)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-# Make runs one target after another, but for the parts of `check` and `types`, which run side by side.
+# Make runs one target after another, but for tests beside type checks, and the parts of `check` and `types`.
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
 .PHONY: help demo dev test test-long test-all test-busy audit check quick chaos soak fuzz mutations nightly test-versions docs dist lint types mypy pyright \
-	unit format programs firefox clean \
+	short long unit format programs firefox clean \
 	bench bench-session bench-micro bench-growth bench-latency bench-connections
 
 help: ## list the targets
@@ -41,10 +41,16 @@ demo: .venv/.demo ## serve examples/auth on http://127.0.0.1:8000 (PORT=8080 for
 
 dev: demo ## the same, by its name in the projects of `kick new`
 
-test: programs lint mypy ## ruff, mypy, and all tests but the long ones (5 minutes on two cores)
+test: programs lint ## ruff, mypy, and all tests but the long ones (5 minutes on two cores)
+	@$(MAKE) --no-print-directory --jobs 2 SIDE_BY_SIDE=1 mypy short
+
+test-long: programs .venv/.dev ## pyright, and the long tests: with `make test`, everything but the nightly ones
+	@$(MAKE) --no-print-directory --jobs 2 SIDE_BY_SIDE=1 pyright long
+
+short: .venv/.dev
 	$(PYTEST) $(PARALLEL) -m "not long and not nightly" $(ARGS)
 
-test-long: programs pyright ## pyright, and the long tests: with `make test`, everything but the nightly ones
+long: .venv/.dev
 	$(PYTEST) $(PARALLEL) -o faulthandler_timeout=900 -m "long and not nightly" $(ARGS)
 
 test-all: test test-long docs audit ## both, the documentation site, and the audit

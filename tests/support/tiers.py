@@ -63,18 +63,36 @@ REPETITIONS = frozenset(
 )
 """Tests of the contract at random: over memory they are short, over the stores of `LONG_REPETITIONS` long."""
 
-LONG_REPETITIONS = frozenset({"TestRedisStore", "TestSQLiteStore"})
+LONG_REPETITIONS = frozenset({"TestSQLiteStore"})
 """Classes of stores whose repetitions are long. In every other set-up, a moved clock included, they are nightly."""
+
+NIGHTLY = frozenset(
+    {
+        "test_a_client_in_typescript_compiles_and_runs",
+        "test_async_is_before_the_methods_whose_call_is_awaited",
+        "test_nobody_reads_what_another_user_owns",
+        "test_the_contract_of_stores_runs",
+        "test_the_notes_are_removed_as_the_readme_says",
+        "test_the_site_is_built_without_a_warning_and_its_search_finds_pages",
+        "test_the_time_to_start_grows_with_the_number_of_controllers_and_not_with_its_square",
+        "test_the_tutorial_works_as_it_is_written",
+    }
+)
+"""Tests that take so long that `make test-long` would not end in time with them."""
 
 COSTS = frozenset({"assert_costs_at_most", "assert_awaiting_costs_at_most"})
 """Tests that call these compare processor times, again and again where the machine is busy: they are long."""
 
 LONG_VARIANTS = {
     "test_a_project_and_its_resources_pass_their_tests_on_postgresql": [],
-    "test_a_project_passes_its_own_tests": [
-        "api-none-sqlite",
-        "web-sqlalchemy-sqlite",
+    "test_a_large_upload_does_not_grow_the_server": [
+        "/context-134217728-1",
+        "/context-134217728-90",
+        "/read-134217728-1",
     ],
+    "test_a_project_of_your_own_gets_migrations": ["True"],
+    "test_a_project_passes_its_own_tests": ["web-sqlalchemy-sqlite"],
+    "test_a_short_run_finds_nothing": ["api"],
     "test_a_second_signal_ends_an_import_that_swallows_the_first": ["SIGINT"],
     "test_a_server_has_a_part_for_each_test": ["redis"],
     "test_a_short_and_a_long_name_pass_the_style_checks_too": [f"{'a' * LONGEST}-web", "x-api", "x-minimal"],
@@ -102,7 +120,7 @@ LONG_VARIANTS = {
     "test_it_says_that_everyone_may_call_the_new_routes": ["arguments0"],
     "test_it_speaks_https": ["1-False", "2-True"],
     "test_its_own_tests_pass": ["auth", "fastapi_sessions", "shop"],
-    "test_no_call_of_modify_is_lost": ["memory-10000", "redis-10000"],
+    "test_no_call_of_modify_is_lost": ["memory-10000"],
     "test_nothing_is_left_of_a_run_that_is_ended_from_outside": ["SIGKILL-side by side"],
     "test_only_tests_that_say_so_start_processes": ["in a worker"],
     "test_processes_that_are_left_fail_the_run_and_are_ended": ["alone"],
@@ -111,7 +129,7 @@ LONG_VARIANTS = {
     "test_the_resource_tracker_of_multiprocessing_is_not_left_behind": ["alone"],
     "test_the_website_is_used_in_a_browser": ["redis"],
     "test_whatever_arrives_last_the_browser_has_what_that_response_said": [
-        *(f"memory-options{number}" for number in range(4)),
+        "memory-options0",
         "redis-options0",
         "postgres-options0",
     ],
@@ -198,6 +216,7 @@ FILES = {
     "support/test_redis_servers.py": ("redis",),
     "support/test_serving.py": ("process",),
     "support/test_starts.py": ("process", "long"),
+    "test_dist.py": ("nightly",),
     "test_private_names.py": ("long",),
     "test_sqlalchemy.py": ("slow",),
     "test_versions.py": ("process",),
@@ -211,6 +230,8 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
         for tier in sorted(set(_tiers_of(item))):
             item.add_marker(tier)
+        if _is_left_to_others(item):
+            item.add_marker("nightly")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -266,21 +287,26 @@ def _tiers_of(item: pytest.Item) -> Iterator[str]:
         return
     yield from _tiers_of_file(item.path)
     store = "" if item.cls is None else item.cls.__name__
-    if store in VARIANTS:
+    if store in VARIANTS or item.originalname in NIGHTLY:
         yield "nightly"
     if item.originalname in REPETITIONS and (store != "TestMemoryStore" or _path(item.path).startswith("testing/")):
         is_long = store in LONG_REPETITIONS and _path(item.path).startswith("session/")
         yield "long" if is_long else "nightly"
     if not COSTS.isdisjoint(item.function.__code__.co_names):
         yield "long"
-    if item.originalname in LONG_VARIANTS and item.callspec.id not in LONG_VARIANTS[item.originalname]:
-        yield "nightly"
     yield from (FIXTURES[name] for name in item.fixturenames if name in FIXTURES)
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     texts = {value for value in parameters if isinstance(value, str)}
     yield from (STORES[text] for text in texts & STORES.keys())
     if _path(item.path).startswith(ABOVE_STORES):
         yield from (OTHER_STORES[text] for text in texts & OTHER_STORES.keys())
+
+
+def _is_left_to_others(item: pytest.Item) -> bool:
+    """Return whether a long test is a variant that is not among `LONG_VARIANTS`."""
+    if not isinstance(item, pytest.Function) or item.originalname not in LONG_VARIANTS:
+        return False
+    return item.get_closest_marker("long") is not None and item.callspec.id not in LONG_VARIANTS[item.originalname]
 
 
 @cache

@@ -96,8 +96,11 @@ class LoginLimit:
         self.remember(ctx, account)
 
     def remember(self, ctx: RequestContext[Any], account: str) -> None:
-        """Make the browser a known device of the account, for example after a registration."""
-        device = self._device_of(ctx, account) or secrets.token_urlsafe(16)
+        """Make the browser a known device of the account, for example after a registration.
+
+        Each time it is another one, so attempts before a successful login do not count any more.
+        """
+        device = secrets.token_urlsafe(16)
         ctx.set_cookie(self._cookie, self._signer.sign(f"{_digest(account)}:{device}"), max_age=self._remembered)
 
     @property

@@ -106,6 +106,16 @@ def test_names_that_no_login_takes_for_one_account_are_counted_apart(app: App, o
     assert guess(app, ADA, 1) == [401]
 
 
+def test_logins_that_succeed_lock_nobody_out(app: App) -> None:
+    """An owner who logged in eleven times in an hour had to wait, and so did everybody else on the device."""
+    answer = attempt(app, ADA, PASSWORD)
+    for _ in range(30):
+        answer = attempt(app, ADA, PASSWORD, {"kick.device": answer.cookies["kick.device"]})
+        assert answer.status_code == 200
+    last = {"kick.device": answer.cookies["kick.device"]}
+    assert 429 in guess(app, ADA, 20, cookies=last)  # it has a limit for what fails
+
+
 def test_a_device_of_one_account_is_unknown_to_another(app: App) -> None:
     """Who has an account of his own must not have more guesses at those of others for it."""
     mine = {"kick.device": attempt(app, BOB, PASSWORD).cookies["kick.device"]}

@@ -323,6 +323,20 @@ ROWS = [
         {'get(self): return "works"': '{0}(self): return "works"'},
     ),
     Row(
+        "response-type",
+        app(SIMPLE.replace("@Get()", "@Get(response={200: str})")),
+        "response={200: <class 'str'>} of XController",
+        {"response={200: str}": "{0}"},
+    ),
+    Row(
+        "response-type",
+        app(SIMPLE.replace("@Get()", "@Get(response=[str])").replace('"works"', '["works"]')),
+        "response=[<class 'str'>] of XController",
+        {"response=[str]": "{0}"},
+        ["works"],
+        name="list",
+    ),
+    Row(
         "decorator-hides",
         app(
             "import functools\n\ndef timed(function):\n    async def wrapper(self): return await function(self)\n"

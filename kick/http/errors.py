@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from starlette.middleware import Middleware as ASGIMiddleware
 
 from kick.di.hints import takes
-from kick.di.naming import snake_name
+from kick.di.naming import snake_name, type_name
 from kick.errors import KickError
 
 _PLAIN: Final = (str, int, float, bool, bytes, dict, list, tuple, set, frozenset, type(None))
@@ -107,6 +107,21 @@ def duplicate_handler_name(name: str, first: str, second: str) -> KickError:
         cause=f"{name} is defined twice, at {first} and at {second}; the second one takes the place of the first, "
         "whose route would be lost.",
         fix=f"Give the second one a name of its own: `{name.rpartition('.')[2]}_2`.",
+    )
+
+
+def bad_response_type(given: object, place: str) -> KickError:
+    """Return the error of a `response=` that is no type."""
+    kind: Any = given
+    while isinstance(kind, Mapping | list | tuple) and kind:  # such as {200: Note}, or [Note]
+        kind = next(iter(kind.values() if isinstance(kind, Mapping) else kind))
+    name = type_name(kind) if isinstance(kind, type) else "Note"
+    hint = f"list[{name}]" if isinstance(given, list) else name
+    return KickError(
+        "response-type",
+        cause=f"response={given!r} of {place} is no type, so nothing could be checked or described.",
+        fix=f"Write the type of what it sends: `response={hint}`. Errors are declared with `@Raises()`, and other "
+        "statuses in `openapi=`.",
     )
 
 

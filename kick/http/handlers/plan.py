@@ -32,6 +32,7 @@ from kick.di.signature import Need, Unhinted, needs_of
 from kick.errors import KickError, missing_extra
 from kick.http.context.context import RequestContext
 from kick.http.errors import (
+    bad_response_type,
     body_with_stream,
     body_without_method,
     data_parameter,
@@ -65,7 +66,7 @@ from kick.http.request.upload_limits import UploadLimits, file_fields, file_of, 
 from kick.http.routing.decorators import RouteInfo
 from kick.http.validation.conversion import Role, role_of
 from kick.http.validation.fields import has_names
-from kick.http.validation.type_parts import require_evaluated, types_within
+from kick.http.validation.type_parts import is_type, require_evaluated, types_within
 
 _EMPTY: Final = inspect.Parameter.empty
 _LITERALS: Final = (str, int, float, bool, type(None))
@@ -160,6 +161,9 @@ class CallPlan:
     def _read_response(self, returned: Any, types: Mapping[Any, Any]) -> None:
         """Read what the handler declares of its response."""
         response = self.info.response
+        if not is_type(response):
+            self.problems.append(bad_response_type(response, self.place))
+            return
         given = None if response is None else hint_of(response, core(self.handler))
         self._declare(declared_response(returned, given, types), f"the return of {self.place}")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from inspect import Parameter
 from types import UnionType
-from typing import Annotated, Any, Final, ForwardRef, NewType, Union, get_args, get_origin
+from typing import Annotated, Any, Final, ForwardRef, NewType, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from typing_extensions import is_typeddict  # that of `typing` knows only its own TypedDict before Python 3.12
@@ -44,6 +44,17 @@ def plain(hint: Any) -> Any:
         else:
             break
     return hint
+
+
+def is_type(hint: Any) -> bool:
+    """Return whether a value may be the type of something, or the text of one.
+
+    >>> is_type(list[int]), is_type("Note"), is_type({200: int}), is_type([int])
+    (True, True, False, False)
+    """
+    if hint is None or hint is Any or isinstance(hint, type | str | NewType | TypeVar | ForwardRef):
+        return True
+    return get_origin(hint) is not None or hasattr(hint, "__value__")
 
 
 def metadata_of(hint: Any) -> tuple[Any, ...]:

@@ -121,7 +121,7 @@ class Operations:
         known = {check_key(key): state.fields.get(key) for key in expect}
         if known and not is_new:
             if await within.commit(state, replace(state.pending() or Change(), expect=known)) is None:
-                await self.reload(state)  # so that the response does not store it either
+                await within.reload(state)  # so that the response does not store it either
                 raise SessionChanged
         elif await within.save(state) and is_new:
             state.to_be_confirmed()  # a rollback takes it back, and then there is no cookie

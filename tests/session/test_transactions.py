@@ -538,3 +538,73 @@ async def test_other_stores_have_no_transactions() -> None:
     answer = await Browser(Site(MemoryStore())).visit(lambda session: session.commit_with(None))
     with raises_code("session-transaction", match="MemoryStore"):
         raise answer.error or AssertionError
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_handlers_that_hold_all_connections_of_an_engine_keep_no_session_waiting(
+    postgres_server: PostgresServer, driver: str
+) -> None:
+    """The store borrowed from the pool of the handlers: as many as it had connections all waited for each other."""
+    engine = create_async_engine(
+        postgres_server.url.replace("postgresql://", f"postgresql+{driver}://"),
+        pool_size=2,
+        max_overflow=0,
+        pool_timeout=30,
+    )
+    store = PostgresStore(engine, table=postgres_server.new_table(), timeout=30)
+    site = Site(store, store_timeout=30)
+    browsers = [Browser(site) for _ in range(2)]
+    for browser in browsers:
+        await browser.visit(setting(cart=["tea"]))
+    holding, all_hold = 0, asyncio.Event()
+
+    async def hold(session: Any) -> Any:
+        nonlocal holding
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            holding += 1
+            if holding == 2:
+                all_hold.set()
+            await all_hold.wait()
+            await session.modify("cart", lambda cart: [*cart, "milk"])
+            await session.increment("n")
+            await Browser(site).visit(setting(other=1))
+            session["cart"] = []
+            await tab_of[session.id].visit(setting(cart=["honey"]))
+            with pytest.raises(SessionChanged):
+                await session.commit_with(connection, expect="cart")
+            return session["cart"]
+
+    tab_of = {(await browser.visit(lambda session: session.id)).value: browser.twin() for browser in browsers}
+    answers = await asyncio.wait_for(asyncio.gather(*(browser.visit(hold) for browser in browsers)), 60)
+    assert [(answer.status, answer.value) for answer in answers] == [(200, ["honey"])] * 2
+    await store.aclose()
+    async with engine.connect() as connection:  # which is the application's, and stays open
+        assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_store_with_an_engine_is_used_in_one_event_loop_after_the_other(
+    postgres_server: PostgresServer, driver: str
+) -> None:
+    name = f"kick_{driver}"
+    engine = create_async_engine(
+        postgres_server.url.replace("postgresql://", f"postgresql+{driver}://"),
+        connect_args={"application_name": name}
+        if driver == "psycopg"
+        else {"server_settings": {"application_name": name}},
+    )
+    site = Site(PostgresStore(engine, table=postgres_server.new_table(), timeout=30))
+    connected = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'"  # noqa: S608
+
+    async def visit() -> None:
+        browser = Browser(site)
+        await browser.visit(setting(a=1))
+        assert await browser.data() == {"a": 1}
+        assert postgres_server.run(connected) != [(0,)]  # as the engine makes them
+        await site.store.aclose()
+
+    for _ in range(2):
+        asyncio.run(visit())
+        wait_until(lambda: postgres_server.run(connected) == [(0,)], "the end of its connections")

@@ -10,7 +10,7 @@ import asyncpg
 import psycopg
 import psycopg_pool
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kick.session.stores.base import Change, Committed
 from kick.session.stores.postgres import PostgresStore, PostgresTimeout, TableUnusable
@@ -347,6 +347,7 @@ class TestPoolsOfTheApplication:
         assert found == [{"n": b"2", "a": b"1"}] * 40
         await store.aclose()
         assert await fields_of(store, keys[0]) == {"n": b"2", "a": b"1"}
+        await store.aclose()
 
     async def test_a_statement_that_takes_too_long_is_given_up(
         self, pool: Any, postgres_server: PostgresServer
@@ -376,7 +377,10 @@ class TestPoolsOfTheApplication:
                 await stack.enter_async_context(acquired())
             operations = (hasty.load(key), hasty.touch(key, max_age=60), hasty.find("ann"))
             results = await asyncio.gather(*operations, return_exceptions=True)
-            assert {type(result) for result in results} == {PostgresTimeout}
+            if isinstance(pool, AsyncEngine):  # the store has connections of its own
+                assert not any(isinstance(result, Exception) for result in results)
+            else:
+                assert {type(result) for result in results} == {PostgresTimeout}
         for _ in range(8):  # none was lost
             assert await fields_of(patient, key) == {}
         for store in (patient, hasty):

@@ -1,13 +1,15 @@
-"""Connections of the application's own pool: of psycopg, of asyncpg, or of an engine of SQLAlchemy.
+"""Connections of the application's own pool, of psycopg or asyncpg, or as an engine of SQLAlchemy makes them.
 
-The pool lends one for each statement, which runs in a transaction of its own.
+The pool lends one for each statement, which runs in a transaction of its own. The pool of an engine is not used, but
+another one like it: handlers hold a connection of the engine while they use the session. If each of them needed a
+second one from the same pool, as many requests as it has connections would all wait for each other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kick.session.stores.postgres.errors import bad_postgres_client
 from kick.session.stores.postgres.pool import Parameters
@@ -17,16 +19,26 @@ from kick.session.stores.postgres.statements import Query
 Fetch: TypeAlias = Callable[[Query, Parameters], Awaitable[list[Row]]]
 
 
+class Lender(NamedTuple):
+    """Lends connections."""
+
+    fetch: Fetch
+    close: Callable[[], Awaitable[None]] | None = None
+    """Closes the connections that are not the application's."""
+    discard: Callable[[], None] | None = None
+    """Forgets them, because their event loop runs no more."""
+
+
 class Borrowed:
     """A `Connection` that borrows from a pool for each statement."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+    def __init__(self, lender: Lender) -> None:
+        self._lender = lender
         self._running: asyncio.Task[list[Row]] | None = None
 
     async def fetch(self, query: Query, parameters: Parameters) -> list[Row]:
         """See `Connection`."""
-        self._running = asyncio.ensure_future(_awaited(self._fetch(query, parameters)))
+        self._running = asyncio.ensure_future(_awaited(self._lender.fetch(query, parameters)))
         try:
             return await self._running
         except asyncio.CancelledError:
@@ -51,18 +63,22 @@ class Borrowed:
 
     def discard(self) -> None:
         """See `Connection`."""
+        if self._lender.discard is not None:
+            self._lender.discard()
 
     async def close(self) -> None:
-        """See `Connection`. The pool is the application's."""
+        """See `Connection`. A pool of the application stays open."""
+        if self._lender.close is not None:
+            await self._lender.close()
 
 
-def lender_of(client: object) -> Fetch:
+def lender_of(client: object) -> Lender:
     """Return what runs a statement over a pool or an engine. Raises `postgres-client`."""
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}": kind for kind in type(client).__mro__}
     if "psycopg_pool.AsyncConnectionPool" in kinds:
-        return _of_psycopg(client)
+        return Lender(_of_psycopg(client))
     if "asyncpg.Pool" in kinds:
-        return _of_asyncpg(client)
+        return Lender(_of_asyncpg(client))
     if "sqlalchemy.AsyncEngine" in kinds:
         return _of_sqlalchemy(client)
     raise bad_postgres_client(client)
@@ -92,11 +108,13 @@ def _of_asyncpg(pool: Any) -> Fetch:
     return fetch
 
 
-def _of_sqlalchemy(engine: Any) -> Fetch:
+def _of_sqlalchemy(engine: Any) -> Lender:
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.ext.asyncio import create_async_engine
 
-    autocommit: Final = engine.execution_options(isolation_level="AUTOCOMMIT")
+    own = create_async_engine(engine.url, pool=engine.sync_engine.pool.recreate())
+    autocommit: Final = own.execution_options(isolation_level="AUTOCOMMIT")
     texts: dict[str, Any] = {}
 
     async def fetch(query: Query, parameters: Parameters) -> list[Row]:
@@ -110,7 +128,7 @@ def _of_sqlalchemy(engine: Any) -> Fetch:
                 raise (error.orig or error) from None
             return [tuple(row) for row in result] if result.returns_rows else []
 
-    return fetch
+    return Lender(fetch, own.dispose, lambda: own.sync_engine.dispose(close=False))
 
 
 def _tuple_row(cursor: Any) -> Any:

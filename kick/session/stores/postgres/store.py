@@ -58,12 +58,13 @@ class PostgresStore:
         PostgresStore("postgresql://one,two/db?target_session_attrs=read-write")    the one that takes changes
         PostgresStore("postgresql://host/db?sslmode=verify-full&sslrootcert=system")
         PostgresStore("postgresql://?service=shop")                                 pg_service.conf
-        PostgresStore(psycopg_pool.AsyncConnectionPool(...))                        the application's pool
-        PostgresStore(create_async_engine("postgresql+psycopg://..."))              SQLAlchemy's engine
+        PostgresStore(create_async_engine("postgresql+psycopg://..."))              as an engine of SQLAlchemy connects
+        PostgresStore(psycopg_pool.AsyncConnectionPool(...))                        a pool of psycopg or asyncpg
 
     Arguments:
-        client: a URL, whose meaning is libpq's, or the pool of the application: `psycopg_pool.AsyncConnectionPool`,
-            `asyncpg.Pool`, or SQLAlchemy's `AsyncEngine`. A pool is borrowed from and never closed.
+        client: a URL, whose meaning is libpq's, SQLAlchemy's `AsyncEngine`, or a `psycopg_pool.AsyncConnectionPool` or
+            `asyncpg.Pool`. With an engine, the store has connections of its own, made as the engine makes them. A pool
+            lends them and is never closed. Give it none whose connections handlers hold while they use the session.
         table: the name of the table, small letters, with a schema in front or not. In a URL, `?table=shop_sessions`.
         migrate: create the table if it is missing. Unless it is said, so in development and tests, and not in
             production, where `kick sessions migrate` does. In a URL, `?migrate=yes`.
@@ -353,10 +354,10 @@ def _opener_of(client: object, seconds: float) -> Open:
         return Address(client, limit=seconds).connect
     from kick.session.stores.postgres.borrowed import Borrowed, lender_of
 
-    fetch = lender_of(client)
+    lender = lender_of(client)
 
     async def lend() -> Borrowed:
-        return Borrowed(fetch)
+        return Borrowed(lender)
 
     return lend
 

@@ -77,8 +77,9 @@ class Work(Protocol):
 CANCEL_AT: Final = 0.8
 """Part of the time limit after which the server is asked to break off a statement.
 
-The rest is for its answer: then it is known that nothing has been done, and nothing comes through later. A server that
-is too busy to answer in time breaks the statement off a moment later, unless the statement was faster.
+The rest is for its answer: then nothing comes through later. A server that is too busy to answer in time breaks the
+statement off a moment later, unless the statement was faster. Whatever it answers, the statement counts as failed: a
+server that waited for a synchronous standby has committed it, but without the standby.
 """
 
 

@@ -88,6 +88,10 @@ class PsycopgConnection:
         except psycopg.errors.ReadOnlySqlTransaction:
             self._address.refused_change()
             raise
+        if self._is_spent:
+            # It was to be broken off. A server that waits for its synchronous standby then stops waiting and reports
+            # success, although the standby has nothing of it.
+            raise TimeoutError("the statement was broken off")
         return await cursor.fetchall() if cursor.description is not None else []
 
     def is_lost(self) -> bool:

@@ -71,7 +71,7 @@ def endpoint_of(
     watches = plan.info.cancel_on_disconnect  # which drops an unread body
     reads = may_read and (takes_body or bool(scoped) or watches)
     promise = None
-    if plan.response.for_context and plan.takes(Source.CONTEXT):
+    if plan.response.for_context and (plan.takes(Source.CONTEXT) or scoped or built is not None):
         promise = Promise(writer.encode, writer.encode_item)
     if scoped:
         endpoint = _with_scope(plan, container, call, respond, scoped, reads=reads, watches=watches)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, Final, NamedTuple, Never, NoReturn, TypeAlias, Union, get_args, get_origin
 
@@ -13,6 +13,7 @@ from kick.di.generics import filled, has_variables
 from kick.di.hints import Unresolved
 from kick.http.projections.base import Misfit, Projection
 from kick.http.projections.compiler import Compiler
+from kick.http.response.sse import ServerSentEvent
 from kick.http.validation.encoding import Encode, JSONEncoder
 from kick.http.validation.type_parts import info_of, members_of, plain
 
@@ -75,14 +76,31 @@ def declared_response(returned: Any, response: Any, types: Mapping[Any, Any]) ->
     if not data or only_none or any(_says_nothing(each) for each in data):
         return ResponseType()
     hint = hint if len(data) == len(members) else Union[tuple(data)]  # noqa: UP007  # made of what is known at run time
-    origin, args = get_origin(plain(hint)), get_args(plain(hint))
-    is_class = isinstance(origin, type)
     for_context = response is not None or (len(data) == len(members) and data != [NoneType])
-    if is_class and issubclass(origin, AsyncIterable):
-        return ResponseType(Any, args[0] if args else Any, for_context)
-    if is_class and issubclass(origin, Iterator) and args:
-        return ResponseType(hint, args[0], for_context)
-    return ResponseType(hint, Any, for_context)
+    if len(data) == 1 and _is_stream(data[0], AsyncIterable):
+        return ResponseType(Any, _items_of(data), for_context)
+    return ResponseType(hint, _items_of(data), for_context)
+
+
+def _items_of(data: Sequence[Any]) -> Any:
+    """Return the type of the events that `ctx.sse()` may send, for the members of a declared type.
+
+    If none is a stream, an event is what is declared, or an item of it.
+    """
+    parts = [plain(each) for each in data if plain(each) is not NoneType]
+    streams = [each for each in parts if _is_stream(each, AsyncIterable | Iterator)]
+    items = [get_args(each)[0] if get_args(each) else Any for each in streams]
+    if not streams:
+        arrays = [each for each in parts if _is_stream(each, Iterable) and not _is_stream(each, Mapping)]
+        items = [*parts, *(get_args(each)[0] for each in arrays if get_args(each))]
+    if any(each is ServerSentEvent or _says_nothing(each) for each in items):
+        return Any
+    return Union[tuple(items)] if items else Any  # noqa: UP007  # made of what is known at run time
+
+
+def _is_stream(hint: Any, kinds: Any) -> bool:
+    cls = get_origin(plain(hint)) or plain(hint)
+    return isinstance(cls, type) and issubclass(cls, kinds)
 
 
 def writer_of(declared: ResponseType, encoder: JSONEncoder, whose: str) -> Writer:

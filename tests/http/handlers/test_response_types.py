@@ -670,7 +670,7 @@ def test_a_value_that_holds_itself_is_an_error() -> None:
 
 
 def test_what_a_handler_declares_can_be_read() -> None:
-    assert declared_response(Public | Response, None, {}) == ResponseType(Public)
+    assert declared_response(Public | Response, None, {}) == ResponseType(Public, Public)
     assert declared_response(AsyncIterator[Public], None, {}) == ResponseType(Any, Public, for_context=True)
     assert declared_response(AsyncIterator[Public], list[int], {}).hint == list[int]  # type: ignore[union-attr]
 

@@ -11,7 +11,8 @@ from kick.session import Session, SessionMiddleware
 
 
 async def login(request: Request) -> Response:
-    if request.headers.get("content-type") != "application/json":  # a form of another site could log somebody in
+    media_type = request.headers.get("content-type", "").partition(";")[0]
+    if media_type != "application/json":  # a form of another site could log somebody in
         return Response("Send JSON.", status_code=415)
     session: Session = request.scope["session"]  # the same as `request.session`, with a type
     await session.regenerate(keep=False)

@@ -22,7 +22,8 @@ def test_a_login_has_a_new_id_and_a_logout_ends_it_for_good(
         assert "kick.sid" not in client.cookies
         form = client.post("/login", content='{"name": "Ada"}', headers={"content-type": "text/plain"})
         assert (form.status_code, "set-cookie" in form.headers) == (415, False)  # what a form of another site can send
-        assert client.post("/login", json={"name": "Ada"}).json() == {"hello": "Ada"}
+        charset = {"content-type": "application/json; charset=utf-8"}
+        assert client.post("/login", content='{"name": "Ada"}', headers=charset).json() == {"hello": "Ada"}
         first = client.cookies["kick.sid"]
         assert client.post("/login", json={"name": "Grace"}).json() == {"hello": "Grace"}
         second = client.cookies["kick.sid"]

@@ -360,9 +360,9 @@ def _is_uvloop() -> bool:
 
 def _loop_writes_at_once() -> bool:
     """Return true if each write is a system call, as with asyncio, and with uvloop since 0.23."""
-    try:
-        import uvloop
-    except ImportError:
+    if not _is_uvloop():
         return True
+    import uvloop
+
     version: str = uvloop.__version__  # type: ignore[attr-defined]
     return tuple(map(int, version.split(".")[:2])) >= (0, 23)

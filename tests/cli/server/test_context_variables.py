@@ -74,7 +74,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+@pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Running]]:
     """`kick start`, over each event loop and parser: its port, and its process."""
     project, hidden = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("hidden")

@@ -221,7 +221,7 @@ class Connections:
         """Ask the store now for the sessions of a principal that this process has revoked.
 
         `keys` are those that the store had under this principal: a login may be younger than a connection. With
-        `UNKNOWN` in their place, the connections of this process are checked once more when they open.
+        `UNKNOWN` in their place, all connections of this process are checked, and once more when they open.
         """
         self.recent.extend([principal, *keys])
         for here in self._open_loops():
@@ -229,6 +229,8 @@ class Connections:
                 await here.check(here.of(principal, keys))
             else:
                 self._post(here, here.check_of, principal, keys)
+            if UNKNOWN in keys:
+                self._post(here, here.check_all)
 
     def _open_loops(self) -> list[_InLoop]:
         for loop in [each for each in list(self.loops) if each.is_closed()]:

@@ -379,15 +379,15 @@ class Operations:
 
     async def revoke(self, principal: str, *, keep: str | None) -> int:
         """End all sessions of a principal except the one with the key `keep`; return the number of sessions ended."""
-        keys = [UNKNOWN]  # one call less, as long as no connection was opened
-        if self.connections.loops:
-            keys = [key for key, _ in await self.ask(self.store.find(principal))]
+        keys = [UNKNOWN]
+        if self.connections.loops:  # one call less, as long as no connection was opened
+            with suppress(SessionUnavailable):  # what cannot be listed in time can still be ended
+                keys = [key for key, _ in await self.ask(self.store.find(principal))]
         ended = await self.ask(self.store.revoke(principal, keep=keep))
         await self.connections.revoked(principal, keys)
         return ended if keep is not None else self.races.ended(principal, ended)
 
     # Lifetime: an operation never revives a session or shortens its life (5.7)
-
     async def touch(self, state: SessionState) -> None:
         """Let the session and its cookie live for `max_age` from now."""
         if await self.ask(self.store.touch(state.require_key(), max_age=self.max_age_of(state))):

@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from kick import Controller, Get, Module, Post, RequestContext, Sessions, Socket, WebSocket, bootstrap
 from kick.auth import login
-from kick.session import SessionClosed, SessionMiddleware, session
+from kick.session import SessionClosed, SessionMiddleware, SessionUnavailable, session
 from kick.session.ids import forward_to_id, generate_successor, key_of
 from kick.session.open_connections import Connections
 from kick.session.stores.base import Record, Superseded
@@ -385,6 +385,22 @@ class TestWhatHappensAtOnce:
         await client.post("/begin")
         opened = await client.open(path).begun()
         await client.post("/claim")
+        await client.post("/revoke")
+        assert has_ended(path, await opened.ended())
+
+    async def test_revoke_needs_no_list_of_the_sessions(
+        self, atomic_store: Any, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody who has filled many sessions could keep them for ever: the store cannot list them in time."""
+
+        async def find(principal: str) -> Any:
+            raise SessionUnavailable
+
+        client = Client(kick_app(atomic_store, session_check=3600, grace=7200))
+        await client.post("/begin")
+        opened = await client.open(path).begun()
+        await client.post("/claim")
+        monkeypatch.setattr(atomic_store, "find", find)
         await client.post("/revoke")
         assert has_ended(path, await opened.ended())
 

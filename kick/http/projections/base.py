@@ -53,6 +53,12 @@ class Projection(ABC):
     is_shallow = False
     """True if no value of the type can hold one that says more than its declared type."""
 
+    has_parts = False
+    """True for arrays and mappings whose parts are looked at where they are a field.
+
+    What type checkers see of a field may be `list[Any]`: rows of a database, which may be longer than what is declared.
+    """
+
     quick_check: Callable[[Any], bool] | None = None
     """For a container of leaves: tell by the types of its parts whether a value of `outer_kinds` is exact."""
 

@@ -41,6 +41,7 @@ class OneOf(Projection):
         self._by_class = {each.cls: each for each in members if isinstance(each, Leaf | Record | Model)}
         self.kinds = frozenset().union(*(each.kinds for each in members))
         self.is_shallow = all(each.is_shallow for each in members)
+        self.has_parts = any(each.has_parts for each in members)
 
     @property
     @override

@@ -28,6 +28,7 @@ class Items(Projection):
         """Take the projection of the items."""
         self.item = item
         self.is_shallow = item.is_shallow
+        self.has_parts = not isinstance(item, Open)
         if isinstance(item, Leaf):
             are_items = item.kinds.issuperset
             self.quick_check = lambda value: are_items(map(type, value))
@@ -88,6 +89,8 @@ class Models(Items):
 class Parts(Projection):
     """A tuple, or a named tuple, with a type for each position."""
 
+    has_parts = True
+
     def __init__(self, hint: Any) -> None:
         self._hint = hint
         self.parts: tuple[Projection, ...] = ()
@@ -96,7 +99,8 @@ class Parts(Projection):
     def complete(self, parts: Iterable[Projection]) -> None:
         """Take the projections of the parts."""
         self.parts = tuple(parts)
-        self.is_shallow = all(each.is_shallow for each in self.parts)
+        # msgspec, which checks what is shallow, does not look into named tuples.
+        self.is_shallow = self._cls is tuple and all(each.is_shallow for each in self.parts)
 
     @property
     @override
@@ -128,6 +132,7 @@ class Members(Projection):
         """Take the projections of the keys and of the values."""
         self.key, self.value = key, value
         self.is_shallow = value.is_shallow
+        self.has_parts = not isinstance(value, Open)
         if isinstance(key, Leaf) and isinstance(value, Leaf | Open):
             self.quick_check = _members_check(key, value)
 

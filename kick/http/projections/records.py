@@ -37,7 +37,7 @@ class Record(Projection):
         """Take the projections of the fields; a class may be one of its own."""
         self._fields = fields
         self._kinds = [each.kinds for _, each in fields]
-        self._deep = [(field.name, each) for field, each in fields if not each.is_shallow]
+        self._deep = [(field.name, each) for field, each in fields if each.has_parts or not each.is_shallow]
         self._names = frozenset(field.name for field, _ in fields)
         self._required = frozenset(field.name for field, _ in fields if field.required)
         self._make = record_of(self.cls, tuple(field.name for field, _ in fields))

@@ -254,7 +254,10 @@ class AtomicStore(Protocol):
         ...
 
     async def find(self, principal: str) -> Sequence[tuple[str, Record]]:
-        """Return the live sessions of a principal, as pairs of key and record, in no particular order."""
+        """Return the live sessions of a principal, as pairs of key and record, in no particular order.
+
+        Of the values of a record, only that of `$client` is asked for. A store may leave out the others.
+        """
         ...
 
     async def revoke(self, principal: str, *, keep: str | None = None) -> int:

@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Final
 
 from kick.clock import CLOCK, Move
+from kick.session.data.reserved import CLIENT_FIELD
 
 NOW: Final = "CAST(extract(epoch FROM statement_timestamp()) AS float8)"
 """The time of the server, in seconds."""
@@ -34,6 +35,14 @@ PURGE_AT_ONCE: Final = 256
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 
 _COLUMNS: Final = "s.key, CAST(fields AS text), names, created, issued, seen, expires, deadline, principal, successor"
+_SHOWN: Final = (
+    f"s.key, CAST(CASE WHEN '{CLIENT_FIELD}' = ANY(names) "
+    f"THEN jsonb_build_object('{CLIENT_FIELD}', fields -> '{CLIENT_FIELD}') ELSE '{{}}' END AS text), "
+    f"CASE WHEN '{CLIENT_FIELD}' = ANY(names) THEN ARRAY['{CLIENT_FIELD}'] ELSE CAST('{{}}' AS text[]) END, "
+    "created, issued, seen, expires, deadline, principal, successor"
+)
+"""The columns for a list of devices: all values of many sessions would be too much for one answer."""
+
 _LIVE: Final = f"s.fields IS NOT NULL AND s.expires > {NOW}"
 _MERGED: Final = "(s.fields - CAST(:delete AS text[])) || CAST(CAST(:set AS text) AS jsonb)"
 
@@ -175,7 +184,7 @@ class Statements:
         )
         self.destroy: Final = Query(f"DELETE FROM {table} AS s WHERE key = CAST(:key AS text) AND {_LIVE} RETURNING 1")
         whose = f"s.principal = CAST(:principal AS text) AND {_LIVE}"
-        self.find: Final = Query(f"SELECT {_COLUMNS} FROM {table} AS s WHERE {whose}")
+        self.find: Final = Query(f"SELECT {_SHOWN} FROM {table} AS s WHERE {whose}")
         self.revoke: Final = Query(_revoke(table, whose))
         self.purge: Final = Query(_purge(table))
         self.remember: Final = Query(

@@ -250,8 +250,13 @@ class Scene:
         assert "Traceback" not in self.server.output
 
 
+async def stored_of(site: Site, principal: str) -> list[Any]:
+    """Return the records of a principal, with all their values."""
+    return [await site.store.load(key) for key, _ in await site.store.find(principal)]
+
+
 async def check(site: Site, known: Known) -> None:
-    stored = [record for _, record in await site.store.find(known.principal)]
+    stored = await stored_of(site, known.principal)
     data = await Browser(site, known.cookie).data()
     if known.ended:
         assert (stored, data) == ([], {})
@@ -405,7 +410,7 @@ async def check_what_was_known(scene: Scene, moment: float) -> None:
     for client in scene.clients:
         assert isinstance(client, Chronicler)
         for then, now in client.known_at(moment):
-            stored = [record for _, record in await site.store.find(then.principal)]
+            stored = await stored_of(site, then.principal)
             if then.ended:
                 assert (stored, await Browser(site, then.cookie).data()) == ([], {})
             elif stored or not (now.ended or now.doubt == "destroy"):

@@ -21,7 +21,7 @@ class Member(NamedTuple):
 
 class Pair(NamedTuple):
     member: Member
-    count: int = 0
+    number: int = 0
 
 
 class Holder(NamedTuple, Generic[T]):

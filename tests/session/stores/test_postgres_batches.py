@@ -11,7 +11,8 @@ import pytest
 
 from kick.session.stores.base import GONE, NOT_A_COUNTER, Change, Committed, Record, Superseded
 from kick.session.stores.postgres import PostgresStore, PostgresTimeout
-from kick.session.stores.postgres.psycopg_connection import PsycopgConnection
+from kick.session.stores.postgres.psycopg_connection import Address, PsycopgConnection
+from kick.session.stores.postgres.statements import Query
 from kick.testing.store_contract import fields_of, new_key
 from kick.testing.store_contract.base import record_of, started
 from tests.session.harness import Browser, Site, setting
@@ -64,6 +65,16 @@ def round_trips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
     with trace.open("ab") as file:
         monkeypatch.setattr(psycopg.AsyncConnection, "connect", traced)
         yield since
+
+
+async def no_statement_runs(server: PostgresServer, table: str) -> None:
+    """Wait until no statement about the table is under way."""
+    running = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE %s"
+    )
+    await asyncio.to_thread(
+        wait_until, lambda: server.run(running, f"%{table}%") == [(0,)], "the end of the statements", timeout=20
+    )
 
 
 class TestStatements:
@@ -252,21 +263,51 @@ class TestWhoWaits:
                 await eventually(lambda: hasty.commit(other, change, max_age=LONG), PostgresTimeout), Committed
             )
             # The server is asked to break them off while the lock is held. A busy one does so a moment later.
-            running = (
-                "SELECT count(*) FROM pg_stat_activity "
-                "WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE %s"
-            )
-            await asyncio.to_thread(
-                wait_until,
-                lambda: postgres_server.run(running, f"%{store.table}%") == [(0,)],
-                "the end of the statements",
-            )
+            await no_statement_runs(postgres_server, store.table)
         # The statements that were given up do not come through later.
         assert await fields_of(store, key) == {}
         change = Change(set={"b": b"1"})
         assert isinstance(await eventually(lambda: hasty.commit(key, change, max_age=LONG), PostgresTimeout), Committed)
         assert await fields_of(store, key) == {"b": b"1"}
         await hasty.aclose()
+
+    async def test_a_request_to_cancel_that_is_lost_leaves_nothing_behind(
+        self, store: PostgresStore, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A server that is busy takes one before the statement that it is about, and does nothing."""
+
+        async def lost(*_: object, **__: object) -> None:
+            pass
+
+        monkeypatch.setattr(psycopg.AsyncConnection, "cancel_safe", lost)
+        key = await started(store, {"a": b"1"}, principal="ann")
+        hasty, change = PostgresStore(postgres_server.url, table=store.table, timeout=0.5), Change(set={"a": b"2"})
+        assert isinstance(await eventually(lambda: hasty.load(key), PostgresTimeout), Record)
+        with postgres_server.locking(store.table, key):
+            for operate in (
+                lambda: hasty.commit(key, change, max_age=LONG),
+                lambda: hasty.commit(key, Change(increment={"n": 1}), max_age=LONG),
+                lambda: hasty.touch(key, max_age=LONG),
+                lambda: hasty.move(key, new_key(), max_age=LONG, grace=0),
+                lambda: hasty.destroy(key),
+                lambda: hasty.revoke("ann"),
+            ):
+                with pytest.raises(PostgresTimeout):
+                    await operate()
+            await no_statement_runs(postgres_server, store.table)
+        record = await record_of(store, key)
+        assert (record.fields, record.principal) == ({"a": b"1"}, "ann")
+        await hasty.aclose()
+
+    async def test_a_shorter_limit_of_the_role_is_kept(self, postgres_server: PostgresServer) -> None:
+        limit = Query("SELECT current_setting('statement_timeout')")
+        found: list[str] = []
+        for option in ("0", "700", "5000", "3h"):
+            url = f"{postgres_server.url}?options=-c%20statement_timeout%3D{option}"
+            connection = await Address(url, limit=2.5).connect()
+            found += [row[0] for row in await connection.fetch(limit, {})]
+            await connection.close()
+        assert found == ["2500ms", "700ms", "2500ms", "2500ms"]
 
     async def test_one_that_fails_hurts_no_other_of_its_batch(
         self, store: PostgresStore, postgres_server: PostgresServer

@@ -36,6 +36,7 @@ async def test_a_pooler_is_noticed_and_nothing_is_prepared(pooler: PgBouncer, po
     for _ in range(20):  # each on some connection of the server
         with psycopg.connect(pooler.url, autocommit=True) as connection:
             assert connection.execute("SELECT name FROM pg_prepared_statements").fetchall() == []
+            assert connection.execute("SHOW statement_timeout").fetchall() == [("0",)]  # it is not the store's alone
 
 
 async def test_a_race_through_it_loses_and_revives_nothing(pooler: PgBouncer, postgres_server: PostgresServer) -> None:

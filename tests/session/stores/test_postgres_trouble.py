@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from kick.session.stores.base import Change, Committed
-from kick.session.stores.postgres import PostgresStore, PostgresTimeout
+from kick.session.stores.postgres import PostgresStore, PostgresTimeout, psycopg_connection
 from kick.session.stores.postgres.errors import explain
 from kick.session.stores.postgres.psycopg_connection import RENEW_EVERY
 from kick.testing.store_contract import fields_of, new_key
@@ -122,6 +122,23 @@ async def test_a_connection_that_is_cut_in_the_middle_fails_a_write_and_repeats_
             assert not reading.done()
         connection.rollback()
         assert await reading == {"a": b"1"}
+    await store.aclose()
+
+
+async def test_a_read_outlives_all_connections_that_were_cut(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of an idle connection may not have arrived when it is used."""
+    store = PostgresStore(server.store_url(max_connections="6"), timeout=30)
+    keys = [await started(store, {"a": b"1"}) for _ in range(6)]
+    mine = "FROM pg_stat_activity WHERE application_name = 'kick sessions'"
+    while server.run(f"SELECT count(*) {mine}") < [(4,)]:
+        changes = (store.commit(key, Change(set={"a": b"1"}), max_age=LONG) for key in keys)
+        await asyncio.gather(*(store.touch(key, max_age=LONG) for key in keys), *changes, store.load(keys[0]))
+    monkeypatch.setattr(psycopg_connection, "_has_something_to_read", lambda _: False)
+    server.run(f"SELECT pg_terminate_backend(pid) {mine}")
+    wait_until(lambda: server.run(f"SELECT count(*) {mine}") == [(0,)], "the end of the connections")
+    assert await fields_of(store, keys[0]) == {"a": b"1"}
     await store.aclose()
 
 

@@ -169,7 +169,8 @@ class Loads:
 
     def again(self, taken: dict[str, list[Waiting]]) -> None:
         """Load once more, over another connection: reading changes nothing."""
-        self._pool.submit(_Repeated(self, self._query, taken))
+        wanted = {key: waiting for key, waiting in taken.items() if not all(map(_is_done, waiting))}
+        self._pool.submit(_Repeated(self, self._query, wanted, self._pool))
 
     def _submit(self) -> None:
         self._under_way += 1
@@ -192,7 +193,7 @@ class _Load:
             await _load(connection, self._query, taken)
         except Exception as error:  # noqa: BLE001  # whoever waits hears of it
             if connection.is_lost() and sqlstate_of(error) != _CANCELED:
-                self._lane.again({key: waiting for key, waiting in taken.items() if not all(map(_is_done, waiting))})
+                self._lane.again(taken)
             else:
                 self.fail(error)
         finally:
@@ -213,20 +214,29 @@ class _Load:
 
 
 class _Repeated:
-    """The same once more, over another connection."""
+    """The same once more, over another connection.
 
-    deadline = math.inf
+    A server that goes down ends its connections one after the other. So the next one may be as good as gone, too, and
+    each of the pool gets a turn. All of this has as long as one answer.
+    """
 
-    def __init__(self, lane: Loads, query: Query, taken: dict[str, list[Waiting]]) -> None:
+    def __init__(self, lane: Loads, query: Query, taken: dict[str, list[Waiting]], pool: Pool) -> None:
+        self.deadline: float = asyncio.get_running_loop().time() + pool.limit
         self._lane = lane
         self._query = query
         self._taken = taken
+        self._pool = pool
+        self._turns_left = pool.most
 
     async def run(self, connection: Connection) -> None:
+        self._turns_left -= 1
         try:
             await _load(connection, self._query, self._taken)
         except Exception as error:  # noqa: BLE001  # whoever waits hears of it
-            self.fail(error)
+            if self._turns_left and connection.is_lost() and sqlstate_of(error) != _CANCELED:
+                self._pool.submit(self)
+            else:
+                self.fail(error)
 
     def fail(self, error: Exception) -> None:
         for waiting in self._taken.values():

@@ -25,6 +25,20 @@ except ImportError as missing:
 
 _IN_DOUBT: Final = (TransactionStatus.UNKNOWN, TransactionStatus.ACTIVE)
 
+_GREETING: Final = b"""
+SELECT CASE
+    WHEN pg_backend_pid() <> %(process)s THEN 0
+    WHEN (SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout') BETWEEN 1 AND %(limit)s
+        THEN pg_backend_pid()
+    WHEN set_config('statement_timeout', %(limit)s::text, false) IS NOT NULL THEN pg_backend_pid()
+END
+"""
+"""The first statement of a connection: who answers, and how long the statements after it may take.
+
+A request to cancel can be lost, or come before its statement. The server would then wait for a lock as long as somebody
+holds it, and carry out what was reported as failed. So it has a time limit of its own, unless the role has a shorter
+one. Behind a pooler the setting would be that of other clients, too: there the role must have one.
+"""
 
 RENEW_EVERY: Final = 1.0
 """Seconds that a connection to a server that takes no changes is kept, at least: it may be the only one there is."""
@@ -45,6 +59,7 @@ class Address:
         settings.setdefault("connect_timeout", max(2, math.ceil(limit)))
         settings.setdefault("application_name", "kick sessions")
         self._settings = settings
+        self._milliseconds = max(1, math.ceil(limit * 1000))
         self.renewed_at = -math.inf
         """Connections that are older are lost: another host, or another server behind the name, may take changes."""
 
@@ -62,9 +77,11 @@ class Address:
         # A pooler in transaction mode gives each statement another process of the server. A name of a prepared
         # statement may stand for a statement of another client there, which would be run in place of ours, without
         # an error. Poolers make up the number of the process that they tell their clients.
+        process = connection.pgconn.backend_pid
         try:
-            cursor = await connection.execute(b"SELECT pg_backend_pid()", prepare=False)
-            if await cursor.fetchone() != (connection.pgconn.backend_pid,):
+            parameters = {"process": process, "limit": self._milliseconds}
+            cursor = await connection.execute(_GREETING, parameters, prepare=False)
+            if await cursor.fetchone() != (process,):
                 connection.prepare_threshold = None
         except BaseException:  # the server has gone, or nobody waits any more
             await connection.close()

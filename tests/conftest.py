@@ -20,6 +20,7 @@ from tests.support.logs import logging_put_back
 from tests.support.parser import IS_BROKEN, ParserGuard
 from tests.support.postgres import PostgresServer, make_data
 from tests.support.redis import RedisCluster, RedisSentinel, RedisServer
+from tests.support.sample import Sample
 from tests.support.shared import shared_folder
 from tests.support.starts import Starts
 from tests.support.tiers import pytest_collection_modifyitems, pytest_ignore_collect, pytest_pycollect_makeitem
@@ -130,11 +131,17 @@ def serve_process() -> serving.ServeProcess:
     return serving.serve_process
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sample", type=int, metavar="N", help="run each test with N of its sets of parameters at most")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until all tests are collected: they stay
     os.environ["PIP_COMPILE"] = "0"  # most of what the tests install is never imported
     interrupt_on_signals()
     config.pluginmanager.register(Starts(), "starts")
+    if config.getoption("sample", None):
+        config.pluginmanager.register(Sample(config.option.sample), "sample")
     if IS_BROKEN:
         config.pluginmanager.register(ParserGuard(), "parser guard")
     if hasattr(config, "workerinput"):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import tiers
 from tests.support.serving import ROOT
-from tests.support.tiers import ABOVE_STORES, FILES, LONG_VARIANTS, TESTS, VARIANTS
+from tests.support.tiers import ABOVE_STORES, FILES, LONG_VARIANTS, SLOW, TESTS, VARIANTS
 
 SIGNALS = TESTS / "cli/server/test_signals.py"
 QUICK = "not process and not long and not nightly"
@@ -55,6 +55,6 @@ def test_every_repetition_of_a_contract_is_there() -> None:
     assert [name for name in VARIANTS if not any(f"class {name}(" in text for text in texts)] == []
 
 
-def test_every_test_with_long_variants_is_there() -> None:
+def test_every_slow_test_and_every_one_with_long_variants_is_there() -> None:
     texts = [path.read_text() for path in TESTS.rglob("test_*.py")]
-    assert [name for name in LONG_VARIANTS if not any(f"def {name}(" in text for text in texts)] == []
+    assert [name for name in (*SLOW, *LONG_VARIANTS) if not any(f"def {name}(" in text for text in texts)] == []

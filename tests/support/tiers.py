@@ -80,6 +80,33 @@ NIGHTLY = frozenset(
 )
 """Tests that take so long that `make test-long` would not end in time with them."""
 
+SLOW = frozenset(
+    {
+        "test_a_hundred_connections_at_once_keep_their_messages_apart",
+        "test_a_session_store_that_is_down_is_an_error_page_for_browsers",
+        "test_a_site_of_many_networks_has_one_limit",
+        "test_beside_a_websocket_that_saves_the_cookie_is_still_sent_once_in_a_tick",
+        "test_every_folder_and_module_has_its_layer",
+        "test_every_mistake_has_its_row",
+        "test_every_rest_comes_back_as_it_was_and_leads_to_no_host",
+        "test_every_text_comes_back_as_it_was",
+        "test_generated_types_accept_what_their_schemas_allow_and_send_it_back",
+        "test_handlers_ask_for_it_by_type",
+        "test_headers_of_any_kind",
+        "test_nothing_that_is_sent_raises_or_breaks_out_of_a_header",
+        "test_passwords_change",
+        "test_saves_of_a_websocket_keep_no_other_request_from_prolonging_the_cookie",
+        "test_the_table_has_each_variable_that_the_source_names",
+        "test_time_that_grows_faster_than_the_length_is_found",
+        "test_whatever_came_before_a_header_says_what_it_says_when_it_comes_first",
+        "test_whatever_comes_a_line_is_one_printable_line",
+        "test_whatever_is_sent_a_redirect_stays_here",
+        "test_whatever_is_sent_the_answer_has_one_name_that_is_a_token",
+        "test_whatever_is_sent_the_client_is_an_address_and_the_host_a_host",
+    }
+)
+"""Tests of files that are quick otherwise, which take half a second of a processor or more."""
+
 COSTS = frozenset({"assert_costs_at_most", "assert_awaiting_costs_at_most"})
 """Tests that call these compare processor times, again and again where the machine is busy: they are long."""
 
@@ -289,6 +316,8 @@ def _tiers_of(item: pytest.Item) -> Iterator[str]:
     store = "" if item.cls is None else item.cls.__name__
     if store in VARIANTS or item.originalname in NIGHTLY:
         yield "nightly"
+    if item.originalname in SLOW:
+        yield "slow"
     if item.originalname in REPETITIONS and (store != "TestMemoryStore" or _path(item.path).startswith("testing/")):
         is_long = store in LONG_REPETITIONS and _path(item.path).startswith("session/")
         yield "long" if is_long else "nightly"

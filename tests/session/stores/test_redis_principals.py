@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from kick.clock import CLOCK, Move
 from kick.session.stores.base import GONE, TAKEN, Change, Committed, Superseded
 from kick.session.stores.redis import RedisStore, purge, scripts
 from kick.session.stores.redis.client.commands import Script
@@ -460,3 +461,26 @@ async def test_a_server_whose_clock_is_behind_that_of_the_one_before_loses_no_se
     assert set((await record_of(store, key)).fields) == {"a", "b"}
     assert isinstance(await store.move(key, moved, max_age=LONG, grace=0), Committed)
     assert (await record_of(store, moved)).issued_at >= (await record_of(store, moved)).created_at
+
+
+@pytest.mark.parametrize("protocol", ["2", "3"])
+@pytest.mark.parametrize("moves", [False, True])
+async def test_lists_of_sessions_have_none_of_their_values(
+    redis_url: str, redis_server: RedisServer, protocol: str, *, moves: bool
+) -> None:
+    """A user with many full sessions can list them, and the requests of others do not wait for 30 times 1 MB."""
+    store = RedisStore(f"{redis_url}?protocol={protocol}", timeout=30)
+    values = {"cart": b'"' + b"a" * 1_000_000 + b'"', "$client": b'{"ip":"::1"}', "$login": b'{"id":7}'}
+    for _ in range(30):
+        await store.create(new_key(), Change(set=values, principal="7"), max_age=LONG, absolute_max_age=LONG)
+    bare = await started(store, principal="7")
+    sent = int(redis_server.info("stats")["total_net_output_bytes"])
+    CLOCK.set(Move(5.0) if moves else None)
+    try:
+        found = await store.find("7")
+    finally:
+        CLOCK.set(None)
+    assert sorted(sorted(record.fields.items()) for _, record in found) == [[]] + [[("$client", b'{"ip":"::1"}')]] * 30
+    assert bare in {key for key, _ in found}
+    assert int(redis_server.info("stats")["total_net_output_bytes"]) - sent < 100_000
+    await store.aclose()

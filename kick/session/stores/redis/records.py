@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, cast
 
+from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.stores.base import Record, Superseded
 
 FACTS: Final = b"\xff"
 """The field for kick's own data. Its name is not UTF-8, so it cannot be the name of a user's field."""
+
+SHOWN: Final = (FACTS, CLIENT_FIELD.encode())
+"""The fields from which a list of devices is made."""
 
 LEADS_TO: Final = b">"
 """The first byte of the mark at a key whose session moved to a known successor, which follows it."""

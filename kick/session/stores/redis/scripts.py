@@ -30,6 +30,9 @@ TRIM: Final = _script("trim")
 LOAD: Final = Script("return redis.call('HGETALL', KEYS[1])")
 """A load under a clock that was moved. Otherwise it is a plain command."""
 
+LOAD_SHOWN: Final = Script(r"return redis.call('HMGET', KEYS[1], '\255', '$client')")
+"""The same for the fields `SHOWN`."""
+
 
 @lru_cache(maxsize=256)
 def moved_script(script: Script, moved: Move) -> Script:

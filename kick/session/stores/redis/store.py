@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Literal
@@ -29,6 +29,7 @@ from kick.session.stores.base import (
 )
 from kick.session.stores.loop_clients import LoopClients
 from kick.session.stores.redis.applications import Applications
+from kick.session.stores.redis.change_words import counters_of, expected_words, pairs, step_words
 from kick.session.stores.redis.client.commands import Command, Script
 from kick.session.stores.redis.client.connect import Client, is_cluster, opener_of
 from kick.session.stores.redis.client.errors import bad_redis_option
@@ -44,18 +45,28 @@ from kick.session.stores.redis.records import (
     FACTS,
     LEADS_NOWHERE,
     LEADS_TO,
+    SHOWN,
     entry_of,
     milliseconds,
     record_of,
     superseded_of,
 )
-from kick.session.stores.redis.scripts import COMMIT, COMMIT_IF, CREATE, DESTROY, LOAD, MOVE, TOUCH, moved_script
+from kick.session.stores.redis.scripts import (
+    COMMIT,
+    COMMIT_IF,
+    CREATE,
+    DESTROY,
+    LOAD,
+    LOAD_SHOWN,
+    MOVE,
+    TOUCH,
+    moved_script,
+)
 from kick.session.stores.redis.server_info import ServerInfo, server_info_of
 from kick.session.stores.server_options import UrlOptions, limits_of
 
 logger: Final = logging.getLogger("kick.session")
 
-MAX_COUNTER: Final = 2**63 - 1
 OWN_OPTIONS: Final = frozenset({"prefix", "legacy_prefix", "max_connections", "require_noeviction"})
 """Options in a URL that are the store's; all others belong to redis-py."""
 
@@ -152,9 +163,8 @@ class RedisStore:
                 return record_of(await self._run(LOAD, [name], []))
             return record_of(await self._submit(name, payload, repeatable=True))
         except Exception as error:
-            if not (isinstance(error, ValueError | IndexError | OverflowError) or str(error).startswith("WRONGTYPE")):
+            if not _is_unreadable(error):
                 raise
-            logger.warning("a stored session cannot be read and is ignored: %s", error)
             return None
 
     async def create(
@@ -172,25 +182,25 @@ class RedisStore:
             raise ValueError(f"{names}: a counter must start and end with a whole number of 64 bits")
         name, age = self._prefix + key.encode(), milliseconds(max_age)
         deadline = b"-" if absolute_max_age is None else milliseconds(absolute_max_age)
-        arguments = [age, deadline, b"%d" % (2 * len(fields)), *_pairs(fields)]
+        arguments = [age, deadline, b"%d" % (2 * len(fields)), *pairs(fields)]
         if change.principal is KEEP or change.principal is None:
             answer = await self._run(CREATE, [name], arguments)
         else:
             answer = await self._give(change.principal, key.encode(), age, CREATE, [name], arguments)
-        return TAKEN if answer[0] == b"taken" else Committed(_seconds(answer[1]), counters)
+        return TAKEN if answer[0] == b"taken" else Committed(int(answer[1]) / 1000, counters)
 
     async def commit(self, key: str, change: Change, *, max_age: float) -> CommitResult:
         """See `AtomicStore.commit`."""
         name, age = self._prefix + key.encode(), milliseconds(max_age)
-        steps = _steps(change) if change.increment else []
+        steps = step_words(change) if change.increment else []
         counts = b"%d" % (2 * len(change.set)), b"%d" % len(change.delete), b"%d" % len(steps)
-        arguments = [age, *counts, *_pairs(change.set)]
+        arguments = [age, *counts, *pairs(change.set)]
         if change.delete:
             arguments += [each.encode() for each in change.delete]
         arguments += steps
         script = COMMIT
         if change.expect:
-            script, arguments = COMMIT_IF, [*_expected(change.expect), *arguments]
+            script, arguments = COMMIT_IF, [*expected_words(change.expect), *arguments]
         if change.principal is KEEP:
             answer = await self._run(script, [name], arguments)
             while answer[0] == b"index":
@@ -208,7 +218,7 @@ class RedisStore:
                     self._forget(key.encode(), answer[3])
                 if self._evicts:
                     await self._enter_again(name, key.encode(), age)
-                return Committed(_seconds(answer[1]), _counters(change, answer[2]) if steps else {})
+                return Committed(int(answer[1]) / 1000, counters_of(change, answer[2]) if steps else {})
             case b"moved":
                 return superseded_of(answer[1])
             case b"changed":
@@ -263,7 +273,7 @@ class RedisStore:
             case b"ok":
                 if answer[2]:
                     self._forget(old, answer[2])
-                return Committed(_seconds(answer[1]))
+                return Committed(int(answer[1]) / 1000)
             case b"moved":
                 return superseded_of(answer[1])
             case b"taken":
@@ -304,12 +314,26 @@ class RedisStore:
     async def find(self, principal: str) -> list[tuple[str, Record]]:
         """See `AtomicStore.find`."""
         keys = [key.decode() for key in await self._principals.keys_of(principal.encode())]
-        records = await asyncio.gather(*(self.load(key) for key in keys))
+        records = await asyncio.gather(*(self._load_shown(key) for key in keys))
         return [
             (key, record)
             for key, record in zip(keys, records, strict=True)
             if isinstance(record, Record) and record.principal == principal
         ]
+
+    async def _load_shown(self, key: str) -> Record | Superseded | None:
+        """Load what a list of devices shows: all values of many sessions would hold up other requests."""
+        name = self._prefix + key.encode()
+        try:
+            if CLOCK.moved is None:
+                values = await self._submit(name, pack(b"HMGET", name, *SHOWN), repeatable=True)
+            else:
+                values = await self._run(LOAD_SHOWN, [name], [])
+            return record_of({field: value for field, value in zip(SHOWN, values, strict=True) if value is not None})
+        except Exception as error:
+            if not _is_unreadable(error):
+                raise
+            return None
 
     async def revoke(self, principal: str, *, keep: str | None = None) -> int:
         """See `AtomicStore.revoke`."""
@@ -433,6 +457,14 @@ class RedisStore:
         return client
 
 
+def _is_unreadable(error: Exception) -> bool:
+    """Return true, and log it, if a key holds no session of kick. It counts as missing."""
+    is_so = isinstance(error, ValueError | IndexError | OverflowError) or str(error).startswith("WRONGTYPE")
+    if is_so:
+        logger.warning("a stored session cannot be read and is ignored: %s", error)
+    return is_so
+
+
 def _abandon(client: Client) -> None:
     """Do nothing: its connections were closed with their event loop."""
 
@@ -443,42 +475,3 @@ def _legacy(client: object, legacy_prefix: str | None, prefix: bytes, call: Call
     if is_cluster(client):
         raise legacy_in_cluster(legacy_prefix)
     return ExpressMigration(legacy_prefix, prefix, call, run)
-
-
-def _pairs(fields: Any) -> list[bytes]:
-    """Return names and values alternately."""
-    words: list[bytes] = []
-    for name, value in fields.items():
-        words += (name.encode(), value)
-    return words
-
-
-def _expected(fields: Mapping[str, bytes | None]) -> Iterator[bytes]:
-    """Return the arguments of `expect.lua`."""
-    yield b"%d" % len(fields)
-    for name, raw in fields.items():
-        yield from (name.encode(), b"-", b"") if raw is None else (name.encode(), b"=", raw)
-
-
-def _steps(change: Change) -> list[bytes]:
-    """Return names and increments alternately. Redis increments by 64 bits at most; larger numbers are split."""
-    words: list[bytes] = []
-    for name, by in change.increment.items():
-        rest = max(-2 * MAX_COUNTER - 2, min(by, 2 * MAX_COUNTER + 2))
-        while True:
-            step = max(-MAX_COUNTER - 1, min(rest, MAX_COUNTER))
-            words += (name.encode(), b"%d" % step)
-            rest -= step
-            if not rest:
-                break
-    return words
-
-
-def _counters(change: Change, counted: Sequence[bytes]) -> dict[str, int]:
-    names = _steps(change)[::2]
-    values = dict(zip(names, counted, strict=True))
-    return {name: int(values[name.encode()]) for name in change.increment}
-
-
-def _seconds(text: bytes) -> float:
-    return int(text) / 1000

@@ -270,7 +270,9 @@ def _application(mount: Mount) -> Endpoint:
 
 def _files(files: StaticFiles, mount: Mount) -> Endpoint:
     async def serve(ctx: RequestContext[Any]) -> Response:
-        ctx.response = response = await files.answer(ctx.scope, mount.below(ctx.scope)[1])
+        session = ctx.opened_session  # a guard may have looked at it
+        private = session is not None and session.state.accessed
+        ctx.response = response = await files.answer(ctx.scope, mount.below(ctx.scope)[1], private=private)
         return response
 
     return serve

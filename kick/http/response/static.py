@@ -105,20 +105,22 @@ class StaticFiles:
             return b"public, max-age=%d, immutable" % _YEAR
         return _REVALIDATE if self.max_age is None else b"public, max-age=%d" % self.max_age
 
-    async def answer(self, scope: Scope, parts: list[str]) -> Response:
+    async def answer(self, scope: Scope, parts: list[str], *, private: bool = False) -> Response:
         """Return the response to a GET or HEAD; `parts` are the segments of the path below the mount, decoded.
+
+        A `private` response depends on who asks: only the cache of the browser may keep it.
 
         Raises `NotFound` and `PreconditionFailed`.
         """
         name = "/".join(parts)
         response = await self._file(name, scope) if all(map(_is_name, parts)) and parts else None
         if response is not None:
-            return _with_cache_control(response, self.cache_control(name))
+            return _with_cache_control(response, self.cache_control(name), private)
         if self.spa is not None and self._is_page(scope, parts):
             page = await self._file(self.spa, scope)
             if page is not None:
                 add_vary(page, b"Accept")
-                return _with_cache_control(page, _REVALIDATE)
+                return _with_cache_control(page, _REVALIDATE, private)
         headers = {} if self.spa is None or self._is_excepted(parts) else {"vary": "Accept"}
         raise NotFound(f"There is nothing at {scope['path']}.", headers=headers)
 
@@ -201,6 +203,8 @@ def _is_name(part: str) -> bool:
     return part not in ("", ".") and "/" not in part and "\\" not in part and not is_hidden(part)
 
 
-def _with_cache_control(response: Response, value: bytes) -> Response:
+def _with_cache_control(response: Response, value: bytes, private: bool) -> Response:
+    if private:
+        value = value.replace(b"public", b"private") if b"public" in value else b"private, " + value
     response.raw_headers.append((b"cache-control", value))
     return response

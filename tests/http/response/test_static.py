@@ -12,8 +12,10 @@ import anyio
 import httpx2
 import pytest
 
-from kick import App, Controller, Get, Module, RequestContext, bootstrap
+from kick import App, Controller, Forbidden, Get, Module, RequestContext, bootstrap
 from kick.http import CallNext, Response, StaticFiles
+from kick.session import session
+from kick.testing import TestClient
 from tests.http.response.conftest import Refuse
 from tests.http.support import ask
 from tests.support.costs import assert_costs_at_most
@@ -287,6 +289,52 @@ async def test_the_middleware_sees_what_is_sent(dist: Path) -> None:
     answers = [await ask(app, f"/static/{name}") for name in ("index.html", "gone")]
     assert seen == [200, 404]
     assert [answer.header("x-content-type-options") for answer in answers] == ["nosniff"] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/files/index.html", "max-age=60"),
+        ("/files/assets/app-B3x9.js", "max-age=31536000, immutable"),
+        ("/asked/index.html", "no-cache"),
+        ("/asked/some/page", "no-cache"),
+    ],
+)
+def test_files_behind_a_guard_are_kept_by_browsers_alone(dist: Path, path: str, said: str) -> None:
+    """A cache between would send them to whoever asks next, if it does not know `Vary`."""
+
+    async def members_only(ctx: RequestContext, call_next: CallNext) -> Response:
+        if "card" not in ctx.session:
+            raise Forbidden("For members.")
+        return await call_next(ctx)
+
+    mounts = {
+        "/files": StaticFiles(dist, max_age=60, immutable=["assets/*"]),
+        "/asked": StaticFiles(dist, spa="index.html"),
+    }
+
+    @Controller()
+    class Door:
+        @Get("/enter")
+        async def enter(self, ctx: RequestContext) -> None:
+            ctx.session["card"] = 7
+
+    layers = [session(secret="s" * 32, save_uninitialized=False)]
+    guarded = bootstrap(
+        [Module("web", mounts=mounts, middleware=[members_only], session=True), Module("door", controllers=[Door])],
+        layers,
+    )
+    open_to_all = bootstrap([Module("web", mounts=mounts, session=True)], layers)
+    with TestClient(guarded) as member, TestClient(open_to_all) as guest:
+        refused = member.get(path, headers=HTML)
+        assert (refused.status_code, "max-age" in refused.headers.get("cache-control", "")) == (403, False)
+        member.get("/enter")
+        response = member.get(path, headers=HTML)
+        assert response.status_code == 200
+        assert response.headers["cache-control"] == f"private, {said}"
+        again = member.get(path, headers=HTML | {"if-none-match": response.headers["etag"]})
+        assert (again.status_code, again.headers["cache-control"]) == (304, f"private, {said}")
+        assert guest.get(path, headers=HTML).headers["cache-control"] in (f"public, {said}", said)
 
 
 # Mistakes, and names

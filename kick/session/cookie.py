@@ -213,6 +213,8 @@ class SessionCookie:
                 if record.deadline is not None and record.deadline - record.expires_at < max_age:
                     max_age = max(1.0, min(max_age, record.deadline - now()))
                 own = (self.issue(state.id, max_age, persistent=persistent),)
+            case CookieAction.REMOVE, Status.DESTROYED if _counts_changes(state.scope["headers"]):
+                own = (f"{self.name}=ended; Max-Age=1; {self.attribute_text}".encode("ascii"), self.remove())
             case CookieAction.REMOVE, Status.DESTROYED | Status.NEW:
                 own = (self.remove(),)
             case CookieAction.KEEP, Status.NEW if state.token is not None and state.cookie_came:
@@ -246,6 +248,16 @@ class SessionCookie:
         if scope.get("scheme") not in ("https", "wss"):
             return cookies
         return tuple(cookie + b"; Secure" for cookie in cookies)
+
+
+def _counts_changes(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return true for a browser that keeps pages in spite of `no-store` until cookies have changed often enough.
+
+    Chromium shows such a page again, at the back button, if no more `HttpOnly` cookies have changed since then than the
+    responses that led to the page have set. To a page after a login, that is one, so the removal of the cookie alone
+    does not count. A change of the value before it does.
+    """
+    return any(name == b"user-agent" and b"Chrome/" in value for name, value in headers)
 
 
 def _chosen(claims: Collection[Claim]) -> tuple[Claim, ...]:

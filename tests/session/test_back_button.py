@@ -4,6 +4,8 @@ import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from kick import Controller, Get, Module, Post, RequestContext, Response, Use, bootstrap
 from kick.auth import authentication, login, logout
 from kick.middleware import compression
@@ -166,3 +168,29 @@ async def test_neither_is_that_of_a_login_which_could_not_be_stored() -> None:
     cookie = cookie_of(await ask(APP, "/data"))
     answer = await ask(APP, "/ended", headers=cookie)
     assert (answer.text, answer.all("set-cookie"), answer.all("cache-control")) == ('"bob"', [], ["no-store"])
+
+
+AGENTS = {
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36": True,
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0": True,
+    "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Edg/156.0": True,
+    "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0": False,
+    "curl/8.14": False,
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("cookie", [{}, {"secure": True, "prefix": "auto"}, {"domain": "example.com"}])
+async def test_for_chromium_a_logout_changes_the_cookie_before_it_removes_it(
+    agent: str, cookie: dict[str, Any]
+) -> None:
+    """`test_after_the_logout_the_back_button_shows_nothing` looks at what it does there."""
+    layers = [session(SECRET, save_uninitialized=False, cookie=cookie), authentication(load_user)]
+    app = bootstrap([Module("site", controllers=[Site])], layers)
+    ada = cookie_of(await ask(app, "/log-in", method="POST")) | {"user-agent": agent}
+    name = ada["cookie"].partition("=")[0]
+    *changes, removal = (await ask(app, "/log-out", method="POST", headers=ada)).all("set-cookie")
+    beginning = f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; "
+    assert removal.startswith(beginning)
+    change = f"{name}=ended; Max-Age=1; {removal.removeprefix(beginning)}"  # or it would be another cookie
+    assert changes == [change] * AGENTS[agent]

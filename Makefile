@@ -61,9 +61,9 @@ audit: .venv-audit/.ready ## look up the pinned dependencies in the advisories o
 check: .venv/.dev ## for in between: ruff, mypy, a sample of the tests that need no server, browser or process (a minute)
 	@$(MAKE) --no-print-directory --jobs 3 SIDE_BY_SIDE=1 quick mypy lint
 
-# One process a core: none of these tests waits, so each does without the thread that would end one that hangs.
+# Hardly any of these tests waits, so there are fewer processes, and no threads that would end a test that hangs.
 quick: .venv/.dev
-	$(PYTEST) --numprocesses $(WORKERS:auto=logical) --dist worksteal --sample 4 -o faulthandler_timeout=0 -m "$(QUICK)" $(ARGS)
+	$(PYTEST) --numprocesses $(WORKERS:auto=logical) --dist worksteal --sample 3 -o faulthandler_timeout=0 -m "$(QUICK)" $(ARGS)
 
 test-busy: programs .venv/.dev ## `make test` and `make test-long` three times, while two busy loops run on each core (TIMES=1)
 	$(BIN)/python -m tools.busy --times $(TIMES) -- $(MAKE) --no-print-directory test test-long

@@ -175,10 +175,10 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Start two workers a core: half of the time, a test waits for a process that it has started.
 
-    With `-n logical` there is one a core, for tests that start none.
+    With `-n logical` there is one a core and one more, for tests that start none and seldom wait.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if config.option.numprocesses == "logical" else 2 * cores
+    return cores + 1 if config.option.numprocesses == "logical" else 2 * cores
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

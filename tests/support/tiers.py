@@ -83,9 +83,11 @@ NIGHTLY = frozenset(
 SLOW = frozenset(
     {
         "test_a_hundred_connections_at_once_keep_their_messages_apart",
+        "test_a_save_is_seen_however_an_editor_makes_it",
         "test_a_session_store_that_is_down_is_an_error_page_for_browsers",
         "test_a_site_of_many_networks_has_one_limit",
         "test_beside_a_websocket_that_saves_the_cookie_is_still_sent_once_in_a_tick",
+        "test_each_check_has_its_time_and_they_are_asked_together",
         "test_every_folder_and_module_has_its_layer",
         "test_every_mistake_has_its_row",
         "test_every_rest_comes_back_as_it_was_and_leads_to_no_host",
@@ -93,11 +95,14 @@ SLOW = frozenset(
         "test_generated_types_accept_what_their_schemas_allow_and_send_it_back",
         "test_handlers_ask_for_it_by_type",
         "test_headers_of_any_kind",
+        "test_it_ends_when_the_session_expires",
         "test_nothing_that_is_sent_raises_or_breaks_out_of_a_header",
         "test_passwords_change",
         "test_saves_of_a_websocket_keep_no_other_request_from_prolonging_the_cookie",
+        "test_the_application_stops_in_the_middle_of_a_query",
         "test_the_table_has_each_variable_that_the_source_names",
         "test_time_that_grows_faster_than_the_length_is_found",
+        "test_what_is_saved_in_a_new_folder_is_seen",
         "test_whatever_came_before_a_header_says_what_it_says_when_it_comes_first",
         "test_whatever_comes_a_line_is_one_printable_line",
         "test_whatever_is_sent_a_redirect_stays_here",
@@ -105,7 +110,7 @@ SLOW = frozenset(
         "test_whatever_is_sent_the_client_is_an_address_and_the_host_a_host",
     }
 )
-"""Tests of files that are quick otherwise, which take half a second of a processor or more."""
+"""Tests of files that are quick otherwise, which compute or wait for half a second or more."""
 
 COSTS = frozenset({"assert_costs_at_most", "assert_awaiting_costs_at_most"})
 """Tests that call these compare processor times, again and again where the machine is busy: they are long."""

@@ -55,15 +55,40 @@ def checked(hint: Any, given: Any, start: str, value: Any, *, finite: bool = Tru
     return value
 
 
+_UNHASHABLE: Final = "Expected a hashable value"
+_UNHASHABLE_NUMBER: Final = f"{_UNHASHABLE}, got `decimal.Decimal`"
+
+
 def merged(errors: list[FieldError], others: list[FieldError]) -> list[FieldError]:
     """Return errors, and others at locations that have none yet; at most `MOST_ERRORS`.
+
+    A value or key that cannot be hashed is or holds a signaling NaN, which msgspec reports since 0.23. It is left out
+    if one of the others says what is wrong.
 
     >>> error = FieldError(location="/body", message="Expected `int`", code="type")
     >>> merged([error], [error]) == [error]
     True
+    >>> merged([FieldError(location="/body/7", message="Expected a hashable value, got `decimal.Decimal`")], [])
+    [{'location': '/body/7', 'message': 'Expected a finite number', 'code': 'range'}]
     """
+    if any(each["message"].startswith(_UNHASHABLE) for each in errors):
+        places = [f"{each['location']}/" for each in others]
+        errors = [_as_not_finite(each) for each in errors if not _is_said_better(each, places)]
     known = {each["location"] for each in errors}
     return [*errors, *(each for each in others if each["location"] not in known)][:MOST_ERRORS]
+
+
+def _is_said_better(error: FieldError, places: list[str]) -> bool:
+    at = f"{error['location']}/"
+    return error["message"].startswith(_UNHASHABLE) and any(
+        each.startswith(at) or at.startswith(each) for each in places
+    )
+
+
+def _as_not_finite(error: FieldError) -> FieldError:
+    if not error["message"].startswith(_UNHASHABLE_NUMBER):
+        return error
+    return FieldError(location=error["location"], message="Expected a finite number", code="range")
 
 
 def may_be_large(body: bytes | str) -> bool:

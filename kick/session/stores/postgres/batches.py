@@ -170,7 +170,7 @@ class Loads:
     def again(self, taken: dict[str, list[Waiting]]) -> None:
         """Load once more, over another connection: reading changes nothing."""
         wanted = {key: waiting for key, waiting in taken.items() if not all(map(_is_done, waiting))}
-        self._pool.submit(_Repeated(self, self._query, wanted, self._pool))
+        self._pool.submit(_Repeated(self._query, wanted, self._pool))
 
     def _submit(self) -> None:
         self._under_way += 1
@@ -220,9 +220,8 @@ class _Repeated:
     each of the pool gets a turn. All of this has as long as one answer.
     """
 
-    def __init__(self, lane: Loads, query: Query, taken: dict[str, list[Waiting]], pool: Pool) -> None:
+    def __init__(self, query: Query, taken: dict[str, list[Waiting]], pool: Pool) -> None:
         self.deadline: float = asyncio.get_running_loop().time() + pool.limit
-        self._lane = lane
         self._query = query
         self._taken = taken
         self._pool = pool
@@ -240,7 +239,7 @@ class _Repeated:
 
     def fail(self, error: Exception) -> None:
         for waiting in self._taken.values():
-            _fail(waiting, error, self._lane.limit)
+            _fail(waiting, error, self._pool.limit)
 
     def drop(self) -> None:
         pass  # nobody counts them

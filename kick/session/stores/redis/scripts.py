@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Final
 
 from kick.clock import Move
+from kick.session.data.reserved import CLIENT_FIELD
 from kick.session.stores.redis.client.commands import Script
 
 
@@ -30,7 +31,7 @@ TRIM: Final = _script("trim")
 LOAD: Final = Script("return redis.call('HGETALL', KEYS[1])")
 """A load under a clock that was moved. Otherwise it is a plain command."""
 
-LOAD_SHOWN: Final = Script(r"return redis.call('HMGET', KEYS[1], '\255', '$client')")
+LOAD_SHOWN: Final = Script(rf"return redis.call('HMGET', KEYS[1], '\255', '{CLIENT_FIELD}')")
 """The same for the fields `SHOWN`."""
 
 

@@ -22,7 +22,7 @@ LOCK = "in-use"
 
 
 class Leftovers:
-    """Gives the run its folder, and looks for its processes at the end.
+    """Gives the run its folder, where temporary files are made as well, and looks for its processes at the end.
 
     The folder of a run that failed stays until the next run begins, to be looked at.
     """
@@ -38,6 +38,8 @@ class Leftovers:
         if not given:
             config.option.basetemp = f"{self.folder}/files"
             self._lock = hold(Path(self.folder))
+            os.environ["TMPDIR"] = tempfile.tempdir = f"{self.folder}/tmp"  # for the processes that it starts, too
+            Path(tempfile.tempdir).mkdir()
         environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
         os.environ[VARIABLE] = self.folder
         self._guard = subprocess.Popen(

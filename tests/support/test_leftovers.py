@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.leftovers import hold, remove_old_folders
-from tests.support.processes import alive
+from tests.support.processes import VARIABLE, alive
 from tests.support.serving import ROOT
 from tests.support.waiting import wait_until
 
@@ -111,6 +111,33 @@ def test_nothing_is_left_of_a_run_that_is_ended_from_outside(
         run.communicate(timeout=300)
     assert run.returncode == (-how if how == signal.SIGKILL else 2)
     wait_until(lambda: alive(str(tmp_path / "run")) == [], "the end of all processes", timeout=120)
+
+
+WRITES = """
+import subprocess, sys, tempfile
+
+import pytest
+
+@pytest.mark.process
+def test_writes():
+    tempfile.mkdtemp()
+    subprocess.run([sys.executable, "-c", "import tempfile; tempfile.mkdtemp()"], check=True)
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "side by side"])
+def test_temporary_files_are_removed_with_the_folder_of_the_run(tmp_path: Path, options: list[str]) -> None:
+    system, tests = tmp_path / "system", tmp_path / "tests"
+    system.mkdir()
+    tests.mkdir()
+    (tests / "test_writes.py").write_text(WRITES)
+    (tests / "conftest.py").write_text("from tests.conftest import pytest_configure\n")
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-W", "ignore", "-p", "no:cacheprovider"]
+    subprocess.run(
+        [*command, "--rootdir", tests, *options, tests], cwd=ROOT, env={**environment, "TMPDIR": str(system)}, check=True
+    )
+    assert list(system.iterdir()) == []
 
 
 def test_the_folder_of_a_failed_run_stays_until_the_next_run(tmp_path: Path) -> None:

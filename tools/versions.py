@@ -29,6 +29,7 @@ from packaging.utils import canonicalize_name
 ROOT: Final = Path(__file__).parents[1]
 MINORS: Final = ("3.11", "3.12", "3.13", "3.14", "3.15")
 KINDS: Final = ("lowest", "newest")
+ANYIO_AUTO: Final = Path(__file__).with_name("anyio_auto.py")
 SUITE: Final = ("-q", "-p", "no:cacheprovider", "-n", "2", "-m", "not long and not nightly")
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kick-test-versions"
 PROGRAMS: Final = (
@@ -219,7 +220,8 @@ def test(python: Python, kind: str, *, wheel: Path, work: Path, arguments: Seque
     # The lowest anyio does not know `anyio_mode`, with which the tests do without marks; what old libraries think is
     # outdated in one another, or a newer Python in them (`return` in `finally`), is not for kick to fix.
     ignored = ("DeprecationWarning", "SyntaxWarning")
-    options = " ".join(["-p tools.anyio_auto", *(f"-W ignore::{each}" for each in ignored)]) if kind == "lowest" else ""
+    options = " ".join(["-p anyio_auto", *(f"-W ignore::{each}" for each in ignored)]) if kind == "lowest" else ""
+    shutil.copy(ANYIO_AUTO, folder / f".venv/lib/python{python.minor}/site-packages")  # tests run pytest in any folder
     command = [f"{bin_folder}/python", "-m", "pytest", *arguments]
     status = python.run(command, cwd=folder, log=log, PYTEST_ADDOPTS=options)  # for those that tests start, too
     return Result(python.version, kind, _last(log, " in "), ok=status == 0)

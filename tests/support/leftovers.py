@@ -38,8 +38,9 @@ class Leftovers:
         if not given:
             config.option.basetemp = f"{self.folder}/files"
             self._lock = hold(Path(self.folder))
-            os.environ["TMPDIR"] = tempfile.tempdir = f"{self.folder}/tmp"  # for the processes that it starts, too
-            Path(tempfile.tempdir).mkdir()
+            scratch = Path(self.folder) / "tmp"
+            scratch.mkdir()
+            tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)  # of this process, and of those that it starts
         environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
         os.environ[VARIABLE] = self.folder
         self._guard = subprocess.Popen(

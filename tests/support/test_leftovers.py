@@ -134,9 +134,8 @@ def test_temporary_files_are_removed_with_the_folder_of_the_run(tmp_path: Path, 
     (tests / "conftest.py").write_text("from tests.conftest import pytest_configure\n")
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-W", "ignore", "-p", "no:cacheprovider"]
-    subprocess.run(
-        [*command, "--rootdir", tests, *options, tests], cwd=ROOT, env={**environment, "TMPDIR": str(system)}, check=True
-    )
+    environment["TMPDIR"] = str(system)
+    subprocess.run([*command, "--rootdir", tests, *options, tests], cwd=ROOT, env=environment, check=True)
     assert list(system.iterdir()) == []
 
 

@@ -40,6 +40,7 @@ class Leftovers:
             self._lock = hold(Path(self.folder))
             scratch = Path(self.folder) / "tmp"
             scratch.mkdir()
+            Path(self.folder).chmod(0o711)  # PostgreSQL runs as another user
             tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)  # of this process, and of those that it starts
         environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
         os.environ[VARIABLE] = self.folder

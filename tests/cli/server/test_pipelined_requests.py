@@ -159,7 +159,9 @@ def test_no_request_starts_when_the_client_has_gone(server: tuple[int, Running])
         connection.sendall(get("release", "before"))
         connection.recv(65_536)
     time.sleep(1.5)
-    assert began(process, "after") <= 1  # its turn may come before the end is read
+    # The first response that cannot be sent shows that the client has gone. Before version 0.23, uvloop writes it when
+    # the next request has started.
+    assert began(process, "after") <= 2
 
 
 @pytest.mark.process
